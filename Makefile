@@ -1,0 +1,116 @@
+# Prism. `make help` lists what there is. Variants live beside each other: make VARIANT=asan builds into build/asan.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := build
+
+VERSION := 0.1.0
+VARIANT ?= release
+ROOT    := build
+B       := $(if $(filter release,$(VARIANT)),$(ROOT),$(ROOT)/$(VARIANT))
+GEN     := $(ROOT)/gen
+
+PKGS    := libuv libnghttp2 openssl sqlite3 yaml-0.1 zlib
+CC_release := gcc
+CC_asan    := clang
+CC_tsan    := clang
+CC_fuzz    := clang
+CC_clang   := clang
+CC_cov     := gcc
+OPT_release := -O2
+OPT_clang   := -O2
+OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
+OPT_fuzz    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+OPT_cov     := -O0 --coverage
+CC      := $(CC_$(VARIANT))
+CFLAGS  := -std=gnu17 -g $(OPT_$(VARIANT)) -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+           -Wpointer-arith -Wwrite-strings -Werror -fvisibility=hidden -fstack-protector-strong -pthread \
+           -D_GNU_SOURCE -DPRISM_VERSION='"$(VERSION)"'
+CPPFLAGS := -Isrc -I$(GEN) -Iinclude $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LDFLAGS := $(OPT_$(VARIANT)) -pthread -Wl,-z,relro,-z,now
+LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -lm
+
+# --- protobuf: the compiler plug-in is made from base and pb alone, then makes the code of everything else -----------------
+PROTOS    := $(shell find proto -name '*.proto' | sort)
+GEN_C     := $(PROTOS:proto/%.proto=$(GEN)/%.pb.c) $(GEN)/files.pb.c
+GEN_STAMP := $(GEN)/.stamp
+CORE_SRC  := $(wildcard src/base/*.c) $(wildcard src/pb/*.c) $(wildcard src/pb/bootstrap/*.c)
+PLUGIN_SRC := $(wildcard codegen/*.c)
+CORE_OBJ  := $(CORE_SRC:%.c=$(ROOT)/obj/%.o)
+PLUGIN    := $(ROOT)/protoc-gen-prism
+
+LIB_SRC := $(filter-out src/cmd/%,$(shell find src -name '*.c' | sort))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_C))
+LIB     := $(B)/libprism.a
+# One program a folder src/cmd/<name>/, or a file src/cmd/<name>.c; underscores become hyphens in its name.
+CMD_NAMES := $(sort $(patsubst src/cmd/%.c,%,$(wildcard src/cmd/*.c)) $(patsubst src/cmd/%/,%,$(filter-out src/cmd/,$(dir $(wildcard src/cmd/*/*.c)))))
+BINS    := $(foreach n,$(CMD_NAMES),$(B)/$(subst _,-,$n))
+
+.PHONY: build help generate clean
+build: $(BINS) $(PLUGIN)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s$$'\t'
+
+generate: $(GEN_STAMP) ## code from proto/
+
+$(ROOT)/obj/codegen/%.o: codegen/%.c | $(ROOT)/.tree
+	@mkdir -p $(@D)
+	$(CC_release) $(CPPFLAGS) $(filter-out $(OPT_$(VARIANT)),$(CFLAGS)) $(OPT_release) -MMD -MP -c $< -o $@
+
+ifneq ($(VARIANT),release)
+$(ROOT)/obj/src/%.o: src/%.c | $(ROOT)/.tree
+	@mkdir -p $(@D)
+	$(CC_release) $(CPPFLAGS) $(filter-out $(OPT_$(VARIANT)),$(CFLAGS)) $(OPT_release) -MMD -MP -c $< -o $@
+endif
+
+$(PLUGIN): $(CORE_OBJ) $(PLUGIN_SRC:%.c=$(ROOT)/obj/%.o)
+	$(CC_release) -pthread $^ -o $@ -lm
+
+$(GEN_STAMP): $(PLUGIN) $(PROTOS)
+	@mkdir -p $(GEN)
+	protoc -Iproto -I/usr/include --plugin=protoc-gen-prism=$(PLUGIN) --prism_out=$(GEN) $(PROTOS:proto/%=%)
+	@touch $@
+
+$(GEN_C): $(GEN_STAMP) ;
+
+$(B)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) | $(ROOT)/.tree
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# base and pb do not see generated code; all else waits for it.
+$(B)/obj/%.o: %.c | $(ROOT)/.tree
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+$(filter-out $(CORE_SRC:%.c=$(B)/obj/%.o),$(LIB_SRC:%.c=$(B)/obj/%.o)): | $(GEN_STAMP)
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+define program
+$(B)/$(subst _,-,$1): $(patsubst %.c,$(B)/obj/%.o,$(wildcard src/cmd/$1.c) $(wildcard src/cmd/$1/*.c)) $(LIB)
+	$$(CC) $$(LDFLAGS) $$^ -o $$@ $$(LDLIBS)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard src/cmd/$1.c) $(wildcard src/cmd/$1/*.c)): | $(GEN_STAMP)
+endef
+$(foreach n,$(CMD_NAMES),$(eval $(call program,$n)))
+
+$(ROOT)/.tree:
+	@mkdir -p $(B) && touch $@
+
+# --- tests: each tests/unit/<area>/test_<x>.c is a program of its own; nothing to register ---------------------------------
+UNIT_SRC := $(shell find tests/unit -name 'test_*.c' | sort)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+$(B)/obj/tests/%.o: | $(GEN_STAMP)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+.PHONY: unit
+unit: $(UNIT_BIN) ## unit tests of this VARIANT
+	@tests/unit/run $(UNIT_BIN)
+
+clean: ## removes build/
+	rm -rf $(ROOT)
+
+-include $(shell find $(ROOT) -name '*.d' 2>/dev/null)

@@ -1,0 +1,88 @@
+/* Every size, count and time that a stranger can influence, in one place, each with what it stops. Those that a namespace or
+ * the configuration can change say so. Units are last in the names. */
+#ifndef PRISM_BASE_LIMITS_H
+#define PRISM_BASE_LIMITS_H
+
+enum {
+    /* Data rules (api.md). */
+    LIMIT_KEY_BYTES = 1024,
+    LIMIT_MESSAGE_BYTES = 4 << 20,            /* default of a namespace: value, payload, whole message */
+    LIMIT_MESSAGE_BYTES_MAX = 64 << 20,       /* a namespace may raise it up to this */
+    LIMIT_BATCH_ITEMS = 1000,
+    LIMIT_PAGE_ITEMS_DEFAULT = 100,
+    LIMIT_PAGE_ITEMS = 10000,
+    LIMIT_PAGE_BYTES = 1 << 20,
+    LIMIT_TAGS = 64,                          /* tags of one item */
+    LIMIT_TAG_BYTES = 1024,                   /* name and value of one tag together */
+    LIMIT_CURSOR_BYTES = 4096,
+    LIMIT_NAMESPACE_NAME_BYTES = 64,
+    LIMIT_NAMESPACES = 1024,
+    LIMIT_BACKENDS = 100,
+
+    /* Transactions: memory and snapshots that an idle caller holds. */
+    LIMIT_TRANSACTIONS_OPEN = 64,             /* a namespace */
+    LIMIT_TRANSACTION_KEYS = 10000,
+    LIMIT_TRANSACTION_BYTES = 16 << 20,
+    LIMIT_TRANSACTION_IDLE_MS = 30000,        /* default */
+    LIMIT_TRANSACTION_IDLE_MS_MAX = 300000,
+
+    /* Idempotency keys. */
+    LIMIT_IDEMPOTENCY_KEY_BYTES = 255,
+    LIMIT_IDEMPOTENCY_RETENTION_MS = 86400000, /* default of a namespace: 24 h */
+    LIMIT_IDEMPOTENCY_KEYS = 1000000,          /* kept a namespace in memory; past it the oldest go */
+
+    /* Protobuf and JSON: stack and memory that hostile input can ask for. */
+    LIMIT_PB_DEPTH = 100,                     /* the specification's default */
+    LIMIT_JSON_DEPTH = 100,
+    LIMIT_YAML_DEPTH = 32,
+    LIMIT_YAML_BYTES = 16 << 20,
+    LIMIT_CONFIG_NODES = 200000,              /* YAML nodes after aliases: a billion laughs end here */
+    LIMIT_DECODE_EXPANSION = 16,              /* decoded bytes at most this many times the message limit */
+
+    /* Calls. */
+    LIMIT_CALL_ARENA_BYTES = 256 << 20,       /* memory of one call: message limits end it earlier */
+    LIMIT_CALLS_IN_FLIGHT = 100000,           /* the process */
+    LIMIT_DEADLINE_DEFAULT_MS = 30000,        /* unary call without grpc-timeout */
+    LIMIT_DEADLINE_MAX_MS = 300000,           /* unary: longer is taken as this */
+    LIMIT_REQUEST_ID_BYTES = 128,
+    LIMIT_TRACEPARENT_BYTES = 55,
+    LIMIT_TRACESTATE_BYTES = 512,
+
+    /* HTTP/2 and HTTP/1.1 connections (abuse catalogue 2.1). */
+    LIMIT_CONNECTIONS = 20000,                /* the process; and never more than half of the descriptors */
+    LIMIT_HTTP2_STREAMS = 100,                /* concurrent on a connection */
+    LIMIT_HTTP2_STREAM_WINDOW_BYTES = 64 << 10,
+    LIMIT_HTTP2_CONNECTION_WINDOW_BYTES = 1 << 20,
+    LIMIT_HTTP2_FRAME_BYTES = 16384,
+    LIMIT_HTTP2_CONTINUATIONS = 8,            /* CONTINUATION flood, VU#421644 */
+    LIMIT_HTTP2_HEADER_TABLE_BYTES = 4096,
+    LIMIT_HTTP2_RESET_BURST = 200,            /* rapid reset, CVE-2023-44487; and resets we were provoked to send */
+    LIMIT_HTTP2_RESET_PER_S = 33,
+    LIMIT_HTTP2_GLITCH_BURST = 1000,          /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA */
+    LIMIT_HTTP2_GLITCH_PER_S = 100,
+    LIMIT_HTTP2_CONTROL_QUEUED = 1000,        /* control frames waiting for a peer that does not read */
+    LIMIT_HTTP2_SETTINGS_ENTRIES = 32,
+    LIMIT_HEADER_FIELDS = 100,                /* counted before any is stored: HPACK bombs */
+    LIMIT_HEADER_BYTES = 16 << 10,            /* decoded, 32 bytes a field included */
+    LIMIT_HEADER_VALUE_BYTES = 8 << 10,
+    LIMIT_OUTPUT_QUEUE_BYTES = 1 << 20,       /* a connection: past it nothing more is produced or read */
+    LIMIT_HANDSHAKE_MS = 10000,               /* TLS and the HTTP/2 preface: slowloris */
+    LIMIT_HEADERS_MS = 5000,                  /* first byte of a header block to its last */
+    LIMIT_FIRST_REQUEST_MS = 10000,
+    LIMIT_UNARY_REQUEST_MS = 30000,           /* headers to the end of the body */
+    LIMIT_WRITE_STALL_MS = 60000,             /* a peer that takes no byte for this long is closed */
+    LIMIT_HTTP1_IDLE_MS = 60000,
+    LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
+    LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
+    LIMIT_PING_STRIKES = 2,
+    LIMIT_DRAIN_MS = 30000,                   /* SIGTERM to exit at most */
+
+    /* Workers and queues inside. */
+    LIMIT_WORKERS = 64,
+    LIMIT_POOL_THREADS = 16,
+    LIMIT_MAILBOX_MESSAGES = 65536,
+    LIMIT_WRITE_QUEUE = 10000,                /* writes waiting for a backend's single writer */
+    LIMIT_GROUP_COMMIT = 1000,                /* writes of one group */
+};
+
+#endif
