@@ -1,0 +1,68 @@
+/* One thread, one loop. Everything that belongs to a loop is touched by its thread alone; others reach it by loop_post.
+ *
+ *   enum err e = loop_new(env, 0, &loop);
+ *   loop_run(loop);                         until loop_stop; then loop_free
+ *
+ * Built on libuv (rt/uv_*.c) or, for the deterministic twin, on a fake clock and fake network (rt/sim/). The choice is the
+ * env's; callers see no difference. */
+#ifndef PRISM_RT_LOOP_H
+#define PRISM_RT_LOOP_H
+
+#include "base/err.h"
+#include "rt/env.h"
+
+struct loop;
+
+enum err loop_new(const struct env *, unsigned id, struct loop **ret_loop) __attribute__((warn_unused_result));
+/* All timers stopped and connections closed before. */
+void loop_free(struct loop *);
+/* Until loop_stop. */
+void loop_run(struct loop *);
+/* One turn; waits for something to happen where wait is true. Whether anything is still active. */
+bool loop_turn(struct loop *, bool wait);
+void loop_stop(struct loop *); /* thread: any */
+unsigned loop_id(const struct loop *);
+const struct env *loop_env(const struct loop *);
+/* Monotonic time at the start of this turn: cheap. */
+uint64_t loop_now_ns(const struct loop *);
+/* UTC milliseconds since 1970 at the start of this turn: cheap. */
+int64_t loop_realtime_ms(const struct loop *);
+
+/* A message for a loop. Intrusive: posting never allocates and never fails. Run in the order posted by one thread. */
+struct task {
+    void (*run)(struct task *);
+    struct task *next;
+};
+/* Thread: any. The receiving loop is woken once a batch. */
+void loop_post(struct loop *, struct task *);
+/* Own thread: run after the current callback returns, in this turn, without a wake-up. */
+void loop_defer(struct loop *, struct task *);
+
+struct timer {
+    void (*fire)(struct timer *);
+    uint64_t due_ns;
+    void *internal[4]; /* the loop's */
+};
+/* Fires once at or after due_ns (monotonic); 1 ms of resolution. Starting an active timer moves it. Never fails: timers are
+ * kept in an intrusive heap of the loop. */
+void timer_start(struct loop *, struct timer *, uint64_t due_ns);
+void timer_stop(struct loop *, struct timer *); /* inactive is fine */
+bool timer_active(const struct timer *);
+
+/* Work that blocks (SQLite, DNS, fsync): run on a pool thread, then done on the loop that submitted it. */
+struct work {
+    void (*run)(struct work *);  /* thread: a pool's */
+    void (*done)(struct work *); /* thread: the loop's */
+    struct work *next;
+    struct loop *loop;
+    struct task task;
+};
+struct pool;
+enum err pool_new(unsigned threads, struct pool **ret_pool) __attribute__((warn_unused_result));
+void pool_free(struct pool *);                          /* waits for what runs and what waits */
+void pool_submit(struct pool *, struct loop *, struct work *);
+
+/* SIGTERM, SIGINT, SIGHUP… on a loop. One subscriber a signal. */
+enum err loop_on_signal(struct loop *, int signal, void (*fn)(void *context, int signal), void *context);
+
+#endif
