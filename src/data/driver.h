@@ -1,0 +1,60 @@
+/* What a driver is: a table of the interfaces that it implements. Presence is the promise, the acceptance suites hold it to it.
+ *
+ * A backend is one opened driver for one namespace. It is shared by all loops: its operations are called on any loop's thread
+ * and complete their call on that same thread. State is guarded by the driver (memory: a lock a shard; sqlite: a writer thread
+ * and reader connections; network drivers keep a pool for each loop, indexed by loop_id).
+ *
+ *   open (pool thread, may block; a bad path or a damaged file is reported here) ──▶ operations ──▶ close (no call in flight;
+ *   pool thread, may block) */
+#ifndef PRISM_DATA_DRIVER_H
+#define PRISM_DATA_DRIVER_H
+
+#include "base/diag.h"
+#include "interfaces.h"
+#include "pb/pb.h"
+#include "prism/config/v1/config.pb.h"
+#include "rt/loop.h"
+
+struct log;
+
+struct backend_open {
+    const char *namespace_name;
+    const struct config_namespace *ns;         /* defaults filled in; valid during open only */
+    const struct config_backend *backend;      /* named backend's settings; NULL: used by the driver's name alone */
+    const char *data_dir;
+    const struct env *env;
+    unsigned loops;                            /* loop ids are 0 … loops - 1 */
+    struct log *log;                           /* may be NULL */
+    struct diag *diag;                         /* says why open failed, and what to do */
+};
+
+/* Drivers embed it as the first member of their own struct. */
+struct backend {
+    const struct driver *driver;
+};
+
+/* A figure for `namespace describe` and metrics. */
+typedef void backend_stat_fn(void *context, const char *name, uint64_t value);
+
+struct driver {
+    const char *name;    /* "sqlite" */
+    const char *summary; /* one line for people */
+    bool durable;        /* an acknowledged write survives a crash */
+    bool ordered_scan;   /* scans come in bytewise order */
+    bool expires;        /* honours TTL */
+    const void *implements[INTERFACE_COUNT]; /* ops struct of each interface, NULL: does not */
+    enum err (*open)(const struct backend_open *, struct backend **ret_backend);
+    void (*close)(struct backend *);
+    /* Cheap and thread-safe: OK, or why not (diag). */
+    enum err (*probe)(struct backend *, struct diag *);
+    void (*stats)(struct backend *, backend_stat_fn *, void *context);
+};
+
+/* All drivers that a program has linked: given by cmd, never global. */
+struct driver_registry {
+    const struct driver *const *drivers;
+    size_t count;
+};
+const struct driver *driver_find(const struct driver_registry *, const char *name);
+
+#endif
