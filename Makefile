@@ -38,7 +38,10 @@ GEN_STAMP := $(GEN)/.stamp
 CORE_SRC  := $(wildcard src/base/*.c) $(wildcard src/pb/*.c) $(wildcard src/pb/bootstrap/*.c)
 PLUGIN_SRC := $(wildcard codegen/*.c)
 CORE_OBJ  := $(CORE_SRC:%.c=$(ROOT)/obj/%.o)
-PLUGIN    := $(ROOT)/protoc-gen-prism
+PLUGIN    := $(if $(PLUGIN_SRC),$(ROOT)/protoc-gen-prism)
+ifeq ($(PLUGIN),)
+GEN_C     :=
+endif
 
 LIB_SRC := $(filter-out src/cmd/%,$(shell find src -name '*.c' | sort))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_C))
@@ -65,6 +68,7 @@ $(ROOT)/obj/src/%.o: src/%.c | $(ROOT)/.tree
 	$(CC_release) $(CPPFLAGS) $(filter-out $(OPT_$(VARIANT)),$(CFLAGS)) $(OPT_release) -MMD -MP -c $< -o $@
 endif
 
+ifneq ($(PLUGIN),)
 $(PLUGIN): $(CORE_OBJ) $(PLUGIN_SRC:%.c=$(ROOT)/obj/%.o)
 	$(CC_release) -pthread $^ -o $@ -lm
 
@@ -74,6 +78,10 @@ $(GEN_STAMP): $(PLUGIN) $(PROTOS)
 	@touch $@
 
 $(GEN_C): $(GEN_STAMP) ;
+else
+$(GEN_STAMP):
+	@mkdir -p $(GEN) && touch $@
+endif
 
 $(B)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) | $(ROOT)/.tree
 	@mkdir -p $(@D)
@@ -109,6 +117,16 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(LIB)
 .PHONY: unit
 unit: $(UNIT_BIN) ## unit tests of this VARIANT
 	@tests/unit/run $(UNIT_BIN)
+
+.PHONY: setup format quick layers
+setup: ## installs what is missing of tooling/packages
+	@tooling/setup
+format: ## lays out the C files that differ from main
+	@tooling/format
+quick: ## layers and layout of changed files: seconds
+	@.ci/quick
+layers: ## who may include whom
+	@tests/layers/run
 
 clean: ## removes build/
 	rm -rf $(ROOT)

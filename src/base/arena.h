@@ -16,7 +16,7 @@
 struct arena_chunk;
 
 struct arena {
-    uint8_t *next;             /* first free byte of the current chunk */
+    uint8_t *next; /* first free byte of the current chunk */
     uint8_t *end;
     struct arena_chunk *chunk; /* newest first */
     size_t used_bytes;         /* bytes of all chunks */
@@ -36,7 +36,8 @@ void *arena_grow(struct arena *, void *old, size_t old_size, size_t new_size) __
 bool arena_copy(struct arena *, struct slice from, struct slice *ret_copy) __attribute__((warn_unused_result));
 char *arena_strdup(struct arena *, const char *text) __attribute__((malloc, warn_unused_result));
 char *arena_printf(struct arena *, const char *format, ...) __attribute__((format(printf, 2, 3), warn_unused_result));
-char *arena_vprintf(struct arena *, const char *format, va_list) __attribute__((format(printf, 2, 0), warn_unused_result));
+char *arena_vprintf(struct arena *, const char *format, va_list)
+    __attribute__((format(printf, 2, 0), warn_unused_result));
 
 #define arena_new(arena, type) ((type *)arena_zalloc((arena), sizeof(type)))
 /* n zeroed items; NULL also where n * size would overflow. */

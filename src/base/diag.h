@@ -23,13 +23,13 @@ struct diag_item {
 struct diag {
     struct arena *arena;
     enum err err;
-    const char *message;              /* NULL: the error row's text */
-    struct diag_item *fields;         /* BadRequest.field_violations, in order */
-    struct diag_item *metadata;       /* ErrorInfo.metadata */
-    struct diag_item *preconditions;  /* PreconditionFailure: type, description */
-    const char *resource_type;        /* ResourceInfo; NULL: none */
+    const char *message;             /* NULL: the error row's text */
+    struct diag_item *fields;        /* BadRequest.field_violations, in order */
+    struct diag_item *metadata;      /* ErrorInfo.metadata */
+    struct diag_item *preconditions; /* PreconditionFailure: type, description */
+    const char *resource_type;       /* ResourceInfo; NULL: none */
     const char *resource_name;
-    uint32_t retry_after_ms;          /* RetryInfo; 0: none */
+    uint32_t retry_after_ms; /* RetryInfo; 0: none */
 };
 
 void diag_init(struct diag *, struct arena *);

@@ -25,14 +25,14 @@ enum err {
 };
 
 struct err_row {
-    const char *name;   /* identifier; err_name() gives the public one, the reason in google.rpc.ErrorInfo */
-    uint8_t grpc;       /* gRPC status code */
-    uint16_t http;      /* HTTP status */
-    int16_t kafka;      /* Kafka error code */
-    uint8_t exit_code;  /* of the command line programs */
+    const char *name;  /* identifier; err_name() gives the public one, the reason in google.rpc.ErrorInfo */
+    uint8_t grpc;      /* gRPC status code */
+    uint16_t http;     /* HTTP status */
+    int16_t kafka;     /* Kafka error code */
+    uint8_t exit_code; /* of the command line programs */
     enum err_scope scope;
     enum err_retry retry;
-    const char *text;   /* one sentence, without context */
+    const char *text; /* one sentence, without context */
 };
 
 const struct err_row *err_row(enum err);

@@ -3,6 +3,7 @@
 #ifndef PRISM_BASE_LIMITS_H
 #define PRISM_BASE_LIMITS_H
 
+/* clang-format off */
 enum {
     /* Data rules (api.md). */
     LIMIT_KEY_BYTES = 1024,
@@ -84,5 +85,6 @@ enum {
     LIMIT_WRITE_QUEUE = 10000,                /* writes waiting for a backend's single writer */
     LIMIT_GROUP_COMMIT = 1000,                /* writes of one group */
 };
+/* clang-format on */
 
 #endif

@@ -49,7 +49,7 @@ void test_check_err(enum err a, enum err b, const char *text, const char *file, 
         test_fail(file, line, "%s is %s, expected %s", text, err_name(a), err_name(b));
 }
 
-static void replay(struct test *t, uint64_t n, bool forever)
+static void replay(const struct test *t, uint64_t n, bool forever)
 {
     int64_t live = mem_live();
     mem_fail_at(n, forever);
@@ -66,7 +66,7 @@ static void replay(struct test *t, uint64_t n, bool forever)
                   forever ? " and all later" : "", (long long)(mem_live() - live));
 }
 
-static void run_scenario(struct test *t)
+static void run_scenario(const struct test *t)
 {
     int64_t live = mem_live();
     uint64_t before = mem_thread_count();
@@ -82,17 +82,25 @@ static void run_scenario(struct test *t)
     }
 }
 
+static bool passes(const struct test *t)
+{
+    if (setjmp(failed))
+        return false;
+    if (t->scenario)
+        run_scenario(t);
+    else
+        t->run();
+    return true;
+}
+
+/* usage: test_x [PART OF A NAME] */
 int main(int argc, char **argv)
 {
     int passed = 0, bad = 0;
-    for (struct test *t = tests; t; t = t->next) {
+    for (const struct test *t = tests; t; t = t->next) {
         if (argc > 1 && !strstr(t->name, argv[1]))
             continue;
-        if (setjmp(failed) == 0) {
-            if (t->scenario)
-                run_scenario(t);
-            else
-                t->run();
+        if (passes(t)) {
             passed++;
         } else {
             fprintf(stderr, "FAILED: %s\n", t->name);

@@ -1,5 +1,5 @@
-#include "base/arena.h"
 #include "../harness.h"
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/diag.h"
 
