@@ -1,0 +1,115 @@
+/* What the server and its protocols know of each other. Private to src/rpc.
+ *
+ *   accept ──▶ sniffing ──▶ protocol (http2_protocol or http1_protocol) ──▶ closed
+ *                 └─ time limit, garbage ──▶ closed
+ *
+ * The server owns the list of its connections and forwards their events to the protocol; a protocol owns its session and
+ * the exchanges of it. Thread: the server's loop. */
+#ifndef PRISM_RPC_INTERNAL_H
+#define PRISM_RPC_INTERNAL_H
+
+#include "rpc/gzip.h"
+#include "rpc/h2mem.h"
+#include "rpc/random.h"
+#include "rpc/server.h"
+
+struct call;
+struct connection;
+struct h2_stream;
+struct nghttp2_session_callbacks;
+struct nghttp2_option;
+
+/* A language spoken on a connection. All are called from the loop; none calls back into the server but for the functions
+ * at the end of this header. */
+struct protocol {
+    /* ERR_NOMEM: the server closes the connection. */
+    enum err (*open)(struct connection *, void **ret_session);
+    void (*data)(void *session, struct block *, struct slice);
+    void (*drained)(void *session); /* the output queue has fallen to half */
+    void (*eof)(void *session);     /* the peer sends no more */
+    /* The connection is gone: abort what is in flight, free the session. The last event. */
+    void (*closed)(void *session, enum err);
+    /* Once a second: check time limits. */
+    void (*sweep)(void *session, uint64_t now_ns);
+    /* Take no new requests, close the connection when those in flight have ended. */
+    void (*drain)(void *session);
+};
+extern const struct protocol http1_protocol;
+extern const struct protocol http2_protocol;
+
+enum { PREFACE_BYTES = 24 }; /* "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", RFC 9113 3.4 */
+
+struct connection {
+    struct rpc_server *server;
+    struct conn *conn;
+    const struct protocol *protocol; /* NULL while sniffing */
+    void *session;
+    uint64_t opened_ns; /* accepted; then: handshake done */
+    bool open;          /* on_open has been */
+    bool closing;
+    uint8_t sniffed_count;
+    uint8_t sniffed[PREFACE_BYTES];
+    struct connection *next, *prev;
+};
+
+/* What a path leads to: a method of a service, or a page. */
+struct endpoint {
+    struct slice key;               /* "/package.Service/Method", "interface_id/Method", or "GET /path" */
+    const struct pb_method *method; /* NULL: a page */
+    const struct rpc_handlers *handlers;
+    void (*page)(void *context, struct http_exchange *);
+    void *context;
+};
+
+struct endpoint_table {
+    struct endpoint *rows; /* open addressing; key.data NULL: free */
+    uint32_t count;
+    uint32_t capacity; /* a power of 2 */
+};
+
+struct rpc_server {
+    struct rpc_server_options options;
+    struct rpc_server_stats stats;
+    struct loop *loop;
+    struct endpoint_table endpoints;
+    struct listener *listener;
+    struct tls *tls;
+    struct connection *connections;
+    struct call *calls; /* in flight */
+    struct timer sweep; /* once a second while there are connections */
+    /* Draining. */
+    bool draining;
+    uint64_t drain_deadline_ns;
+    struct timer drain_timer;
+    void (*drained)(void *context);
+    void *drained_context;
+    struct task drained_task;
+    bool drained_due;
+    /* Shared by the calls of this loop, one user at a time. */
+    struct random_pool random;
+    struct gzip gzip;
+    struct buf encoded;  /* a message on its way out */
+    struct buf inflated; /* a message on its way in */
+    /* HTTP/2. */
+    struct nghttp2_session_callbacks *h2_callbacks;
+    struct nghttp2_option *h2_option;
+    struct h2mem h2mem;
+    struct h2_stream *h2_free; /* streams to use again, with their first arena chunk */
+    uint32_t h2_free_count;
+    uint8_t *output; /* OUTPUT_BATCH_BYTES: frames on their way to conn_write */
+};
+enum { OUTPUT_BATCH_BYTES = 64 << 10 };
+
+/* NULL: there is none. JSON: "interface_id/Method". */
+const struct endpoint *server_find(const struct rpc_server *, struct slice key);
+/* Call at most once for each connection that is closed for flooding. */
+void server_count_abuse(struct rpc_server *);
+/* A connection's last call has ended, or a call has: draining may be over. */
+void server_check_drained(struct rpc_server *);
+
+/* Who answers what http_dispatch has found. Each takes the exchange over. */
+void grpc_start(struct http_exchange *, const struct endpoint *); /* endpoint NULL: UNIMPLEMENTED */
+/* Any request that is neither gRPC nor a page: finds its method by path, or answers 404 as JSON (json_server.c). */
+void json_start(struct http_exchange *);
+
+#endif
