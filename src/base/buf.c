@@ -13,6 +13,11 @@ void buf_init(struct buf *b, size_t bytes_max)
     *b = (struct buf){.bytes_max = bytes_max};
 }
 
+void buf_init_fixed(struct buf *b, void *memory, size_t size)
+{
+    *b = (struct buf){.data = memory, .capacity = size, .bytes_max = size};
+}
+
 void buf_fini(struct buf *b)
 {
     mem_free(b->data);

@@ -23,6 +23,8 @@ struct buf {
 };
 
 void buf_init(struct buf *, size_t bytes_max);
+/* Over memory of the caller's (a stack array), which is also its maximum: never allocates; needs no buf_fini. */
+void buf_init_fixed(struct buf *, void *memory, size_t size);
 void buf_fini(struct buf *);
 /* Empty and without error again; keeps the memory. */
 void buf_reset(struct buf *);

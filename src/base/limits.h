@@ -78,6 +78,12 @@ enum {
     LIMIT_PING_STRIKES = 2,
     LIMIT_DRAIN_MS = 30000,                   /* SIGTERM to exit at most */
 
+    /* What strangers can make us say. */
+    LIMIT_LOG_LINE_BYTES = 4096,              /* a pipe takes this much at once: lines never mix */
+    LIMIT_LOG_VALUE_BYTES = 1024,
+    LIMIT_METRIC_SERIES = 10000,              /* of one metric; past it the labels read "other" */
+    LIMIT_METRIC_LABEL_BYTES = 128,
+
     /* Workers and queues inside. */
     LIMIT_WORKERS = 64,
     LIMIT_POOL_THREADS = 16,
