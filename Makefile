@@ -33,7 +33,14 @@ LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lhttp_parser -lm
 
 # --- protobuf: the compiler plug-in is made from base and pb alone, then makes the code of everything else -----------------
 PROTOS    := $(shell find proto -name '*.proto' | sort)
-GEN_C     := $(PROTOS:proto/%.proto=$(GEN)/%.pb.c) $(GEN)/files.pb.c
+# Google's well-known types come from Debian's libprotobuf-dev. Those that the plug-in itself is built with (src/pb/bootstrap)
+# get only a header.
+WELL_KNOWN := $(addprefix google/protobuf/,any.proto descriptor.proto duration.proto empty.proto field_mask.proto struct.proto \
+              timestamp.proto wrappers.proto)
+PROTO_NAMES := $(WELL_KNOWN) $(PROTOS:proto/%=%)
+BOOTSTRAP := google/protobuf/descriptor.proto google/protobuf/compiler/plugin.proto prism/options.proto
+PROTOC    := protoc -Iproto -Icodegen -I/usr/include --plugin=protoc-gen-prism=$(ROOT)/protoc-gen-prism
+GEN_C     := $(patsubst %.proto,$(GEN)/%.pb.c,$(filter-out $(BOOTSTRAP),$(PROTO_NAMES))) $(GEN)/files.pb.c $(GEN)/interfaces.c
 GEN_STAMP := $(GEN)/.stamp
 CORE_SRC  := $(wildcard src/base/*.c) $(wildcard src/pb/*.c) $(wildcard src/pb/bootstrap/*.c)
 PLUGIN_SRC := $(wildcard codegen/*.c)
@@ -74,10 +81,18 @@ $(PLUGIN): $(CORE_OBJ) $(PLUGIN_SRC:%.c=$(ROOT)/obj/%.o)
 
 $(GEN_STAMP): $(PLUGIN) $(PROTOS)
 	@mkdir -p $(GEN)
-	protoc -Iproto -I/usr/include --plugin=protoc-gen-prism=$(PLUGIN) --prism_out=$(GEN) $(PROTOS:proto/%=%)
+	$(PROTOC) --prism_out=$(GEN) $(PROTO_NAMES)
 	@touch $@
 
 $(GEN_C): $(GEN_STAMP) ;
+
+.PHONY: bootstrap docs
+bootstrap: $(PLUGIN) ## regenerates the plug-in's own tables, src/pb/bootstrap/
+	$(PROTOC) --prism_out=src/pb/bootstrap --prism_opt=bootstrap $(BOOTSTRAP)
+
+docs: $(PLUGIN) ## regenerates docs/reference/api.md
+	@mkdir -p docs/reference
+	$(PROTOC) --prism_out=. --prism_opt=docs=docs/reference $(PROTOS:proto/%=%)
 else
 $(GEN_STAMP):
 	@mkdir -p $(GEN) && touch $@

@@ -4,7 +4,7 @@
  * made at run time from a FileDescriptorSet (pb/descriptor.h); nothing else tells the two apart.
  *
  * Shape of a message in memory (generated struct, or an equal layout computed at run time). Each struct begins with
- * `struct slice unknown`: the unknown fields' bytes as they came, in order, written again by the encoder.
+ * `struct pb_unknown unknown`: the unknown fields' bytes as they came, in order, written again by the encoder.
  *
  *   singular scalar            T name
  *   string, bytes              struct slice name                     borrows from the input or from an arena
@@ -12,13 +12,15 @@
  *   message                    struct x *name                        NULL: absent
  *   proto3 optional            bool has_name; then as above          messages: no has_, NULL tells
  *   repeated                   struct pb_array name                  items: T, struct slice, int32_t, or struct x * (pointers)
- *   map<K, V>                  struct pb_array name                  items: struct x_name_entry * with key and value
+ *   map<K, V>                  struct pb_array name                  items: struct x_name_entry * (pointers too) with key and value;
+ *                              decoded maps hold each key once
  *   oneof o                    uint32_t o_case (field number or 0); members are ordinary fields of the struct (no union)
  *
  * Names: message `prism.keyvalue.v1.SetRequest` is `struct keyvalue_set_request` with table `keyvalue_set_request_pb`: package
  * without `prism.` and without a trailing version, then the snake_case message name; other packages keep theirs:
  * `struct google_protobuf_duration`, `struct google_rpc_status`. Nested messages join their parents' names. Enums:
- * `enum keyvalue_x` with constants as in the .proto. A C keyword gets a trailing underscore. Header of
+ * `enum keyvalue_x` with constants as in the .proto; constants of nested enums, and of packages that are not Prism's, have the
+ * upper-case C name of their scope in front: GOOGLE_RPC_ABORTED. A C keyword gets a trailing underscore. Header of
  * `prism/keyvalue/v1/keyvalue_basic.proto`: `#include "prism/keyvalue/v1/keyvalue_basic.pb.h"` below build/gen.
  *
  * Ownership: a decoded message lives in the arena and borrows strings and bytes from the input, which must live as long.
@@ -35,12 +37,34 @@
 
 /* Numbers of google.protobuf.FieldDescriptorProto.Type. */
 enum pb_type {
-    PB_DOUBLE = 1, PB_FLOAT = 2, PB_INT64 = 3, PB_UINT64 = 4, PB_INT32 = 5, PB_FIXED64 = 6, PB_FIXED32 = 7, PB_BOOL = 8,
-    PB_STRING = 9, PB_GROUP = 10, PB_MESSAGE = 11, PB_BYTES = 12, PB_UINT32 = 13, PB_ENUM = 14, PB_SFIXED32 = 15,
-    PB_SFIXED64 = 16, PB_SINT32 = 17, PB_SINT64 = 18,
+    PB_DOUBLE = 1,
+    PB_FLOAT = 2,
+    PB_INT64 = 3,
+    PB_UINT64 = 4,
+    PB_INT32 = 5,
+    PB_FIXED64 = 6,
+    PB_FIXED32 = 7,
+    PB_BOOL = 8,
+    PB_STRING = 9,
+    PB_GROUP = 10,
+    PB_MESSAGE = 11,
+    PB_BYTES = 12,
+    PB_UINT32 = 13,
+    PB_ENUM = 14,
+    PB_SFIXED32 = 15,
+    PB_SFIXED64 = 16,
+    PB_SINT32 = 17,
+    PB_SINT64 = 18,
 };
 
 enum pb_card { PB_SINGULAR, PB_OPTIONAL /* has_ tells */, PB_REPEATED, PB_MAP, PB_ONEOF };
+
+/* Fields that the table does not know. Borrowed from the input while they are in one piece there, else joined in the arena. */
+struct pb_unknown {
+    const uint8_t *data;
+    uint32_t size;
+    uint32_t capacity; /* the decoder's own; 0: borrowed */
+};
 
 /* Repeated fields. items points to count elements; capacity is the decoder's own. */
 struct pb_array {
@@ -52,18 +76,18 @@ struct pb_array {
 
 struct pb_field {
     uint32_t number;
-    uint8_t type;                    /* enum pb_type */
-    uint8_t card;                    /* enum pb_card */
+    uint8_t type; /* enum pb_type */
+    uint8_t card; /* enum pb_card */
     bool packed;
-    uint32_t offset;                 /* of the value in the struct */
-    uint32_t presence;               /* offset of has_ (PB_OPTIONAL) or of the oneof's case (PB_ONEOF) */
+    uint32_t offset;   /* of the value in the struct */
+    uint32_t presence; /* offset of has_ (PB_OPTIONAL) or of the oneof's case (PB_ONEOF) */
     const char *name;
     const char *json_name;
     const struct pb_message *message; /* PB_MESSAGE, PB_MAP: sub-table */
     const struct pb_enum *enumeration;
     const struct pb_field_rules *rules; /* Prism's options; NULL: none */
-    const char *oneof;               /* name of the oneof, NULL: none */
-    const char *doc;                 /* leading comment, for help and reference pages; may be NULL */
+    const char *oneof;                  /* name of the oneof, NULL: none */
+    const char *doc;                    /* leading comment, for help and reference pages; may be NULL */
 };
 
 /* Prism's field options (prism/options.proto). */
@@ -75,17 +99,29 @@ struct pb_field_rules {
     bool mask_in_logs;
 };
 
-enum pb_well_known { PB_NOT_WELL_KNOWN, PB_ANY, PB_TIMESTAMP, PB_DURATION, PB_STRUCT, PB_VALUE, PB_LIST_VALUE, PB_FIELD_MASK,
-                     PB_WRAPPER, PB_EMPTY };
+enum pb_well_known {
+    PB_NOT_WELL_KNOWN,
+    PB_ANY,
+    PB_TIMESTAMP,
+    PB_DURATION,
+    PB_STRUCT,
+    PB_VALUE,
+    PB_LIST_VALUE,
+    PB_FIELD_MASK,
+    PB_WRAPPER,
+    PB_EMPTY
+};
 
 struct pb_message {
-    const char *name;               /* "prism.keyvalue.v1.SetRequest" */
-    const struct pb_field *fields;  /* sorted by number */
+    const char *name; /* "prism.keyvalue.v1.SetRequest" */
+    const struct pb_file *file;
+    const struct pb_field *fields; /* sorted by number; the struct's members have the same order */
     uint16_t field_count;
     bool map_entry;
-    uint8_t well_known;             /* enum pb_well_known: its own JSON form */
-    uint32_t size;                  /* of the struct */
-    const uint8_t *dense;           /* number → index + 1 for numbers below dense_count, else binary search; may be NULL */
+    bool extension_view;  /* not a message of its own: the extensions that a file adds to another message */
+    uint8_t well_known;   /* enum pb_well_known: its own JSON form */
+    uint32_t size;        /* of the struct */
+    const uint8_t *dense; /* number → index + 1 for numbers below dense_count, else binary search; may be NULL */
     uint32_t dense_count;
     const char *doc;
 };
@@ -93,23 +129,26 @@ struct pb_message {
 struct pb_enum_value {
     const char *name;
     int32_t number;
+    const char *doc;
 };
 struct pb_enum {
     const char *name;
+    const struct pb_file *file;
     const struct pb_enum_value *values; /* in order of declaration */
     uint32_t count;
+    const char *doc;
 };
 
 /* Services and methods, for servers, clients, reflection and CLI. */
 struct pb_method {
-    const char *name;                 /* "Get" */
-    const char *path;                 /* "/prism.keyvalue.v1.KeyValueBasic/Get" */
+    const char *name; /* "Get" */
+    const char *path; /* "/prism.keyvalue.v1.KeyValueBasic/Get" */
     const struct pb_service *service;
     const struct pb_message *input;
     const struct pb_message *output;
     bool client_streaming;
     bool server_streaming;
-    bool idempotent;                  /* prism options from here */
+    bool idempotent; /* prism options from here */
     bool cacheable;
     bool mutation;
     uint8_t permission;
@@ -117,9 +156,12 @@ struct pb_method {
     const char *doc;
 };
 struct pb_service {
-    const char *name;                 /* "prism.keyvalue.v1.KeyValueBasic" */
-    const char *interface_id;         /* "keyvalue_basic"; NULL: not a data interface */
+    const char *name; /* "prism.keyvalue.v1.KeyValueBasic" */
+    const struct pb_file *file;
+    const char *interface_id; /* "keyvalue_basic"; NULL: not a data interface */
     const char *interface_version;
+    bool require_auth;
+    uint32_t rate_limit_rps;
     const struct pb_method *methods;
     uint32_t method_count;
     const char *doc;
@@ -127,32 +169,40 @@ struct pb_service {
 
 /* A generated file: its serialized FileDescriptorProto (for reflection and for making tables at run time) and its types. */
 struct pb_file {
-    const char *name;                 /* "prism/keyvalue/v1/keyvalue_basic.proto" */
+    const char *name;    /* "prism/keyvalue/v1/keyvalue_basic.proto" */
+    const char *package; /* "prism.keyvalue.v1" */
     struct slice descriptor;
     const struct pb_file *const *dependencies; /* NULL-terminated */
     const struct pb_message *const *messages;  /* NULL-terminated, nested ones too */
     const struct pb_enum *const *enums;        /* NULL-terminated */
     const struct pb_service *const *services;  /* NULL-terminated */
 };
-/* Every generated file of proto/, NULL-terminated; defined by the generated build/gen/files.pb.c. */
+/* Every generated file of proto/, NULL-terminated, and all their messages sorted by name; build/gen/files.pb.c. */
 extern const struct pb_file *const pb_files[];
+extern const struct pb_message *const pb_messages[];
+extern const uint32_t pb_message_count;
+/* By full name without a leading dot; NULL: there is none. */
 const struct pb_message *pb_find_message(const char *full_name, size_t size);
 
 struct pb_limits {
-    uint32_t depth;      /* nesting: LIMIT_PB_DEPTH */
-    size_t bytes;        /* arena bytes that decoding may take; 0: as the arena allows */
+    uint32_t depth; /* nesting: LIMIT_PB_DEPTH */
+    size_t bytes;   /* arena bytes that decoding may take; 0: as the arena allows */
 };
 extern const struct pb_limits pb_limits_default;
 
 /* Decodes input. *ret_message is a struct of table->size bytes in the arena.
  * ERR_PB_MALFORMED, ERR_PB_DEPTH, ERR_PB_UTF8, ERR_NOMEM. */
-enum err pb_decode(const struct pb_message *, struct slice input, struct arena *, const struct pb_limits *, void **ret_message);
+enum err pb_decode(const struct pb_message *, struct slice input, struct arena *, const struct pb_limits *,
+                   void **ret_message);
 /* The same, merged into an existing (zeroed or decoded) struct. */
-enum err pb_decode_into(const struct pb_message *, struct slice input, struct arena *, const struct pb_limits *, void *message);
+enum err pb_decode_into(const struct pb_message *, struct slice input, struct arena *, const struct pb_limits *,
+                        void *message);
 /* Encoded size in bytes. Fields in order of number, unknown ones last: deterministic. */
 size_t pb_encoded_size(const struct pb_message *, const void *message);
 /* Writes exactly pb_encoded_size bytes. The message must not change in between. Returns the end. */
 uint8_t *pb_encode(const struct pb_message *, const void *message, uint8_t *out);
+/* The same towards the front: end is where the caller has pb_encoded_size bytes before. One pass less. Returns the begin. */
+uint8_t *pb_encode_back(const struct pb_message *, const void *message, uint8_t *end);
 /* Both, into a buffer. */
 enum err pb_encode_buf(const struct pb_message *, const void *message, struct buf *);
 
@@ -161,17 +211,21 @@ void *pb_new(const struct pb_message *, struct arena *);
 /* Appends an item (of item_size bytes, or a pointer) to a repeated field. NULL: out of memory. */
 void *pb_array_add(struct pb_array *, size_t item_size, struct arena *);
 const struct pb_field *pb_field_by_number(const struct pb_message *, uint32_t number);
-const struct pb_field *pb_field_by_name(const struct pb_message *, const char *name, size_t size); /* proto or JSON name */
-size_t pb_item_size(const struct pb_field *);       /* bytes of one value of the field */
+const struct pb_field *pb_field_by_name(const struct pb_message *, const char *name,
+                                        size_t size); /* proto or JSON name */
+/* The first declared name of a number, NULL: not declared. */
+const char *pb_enum_name(const struct pb_enum *, int32_t number);
+const struct pb_enum_value *pb_enum_by_name(const struct pb_enum *, const char *name, size_t size);
+size_t pb_item_size(const struct pb_field *);              /* bytes of one value of the field */
 bool pb_has(const struct pb_field *, const void *message); /* present, by the field's own rule */
 
 /* ProtoJSON. */
 struct pb_json_options {
-    bool proto_names;       /* write proto names instead of lowerCamelCase */
-    bool defaults;          /* write fields that hold their default too */
-    bool pretty;            /* two spaces a level */
-    bool ignore_unknown;    /* reader: unknown keys are skipped instead of refused */
-    bool mask;              /* writer: "***" for fields marked mask_in_logs or pii */
+    bool proto_names;    /* write proto names instead of lowerCamelCase */
+    bool defaults;       /* write fields that hold their default too */
+    bool pretty;         /* two spaces a level */
+    bool ignore_unknown; /* reader: unknown keys are skipped instead of refused */
+    bool mask;           /* writer: "***" for fields marked mask_in_logs or pii */
 };
 /* Errors name the JSON path in diag: ERR_JSON_MALFORMED, ERR_PB_DEPTH, ERR_NOMEM. */
 enum err pb_json_read(const struct pb_message *, struct slice json, const struct pb_json_options *, struct arena *,
