@@ -30,6 +30,7 @@ enum {
     /* Idempotency keys. */
     LIMIT_IDEMPOTENCY_KEY_BYTES = 255,
     LIMIT_IDEMPOTENCY_RETENTION_MS = 86400000, /* default of a namespace: 24 h */
+    LIMIT_IDEMPOTENCY_RETENTION_MS_MAX = 2147483647, /* some 24 days */
     LIMIT_IDEMPOTENCY_KEYS = 1000000,          /* kept a namespace in memory; past it the oldest go */
 
     /* Protobuf and JSON: stack and memory that hostile input can ask for. */
@@ -41,6 +42,10 @@ enum {
     LIMIT_JSON_DEPTH = 100,
     LIMIT_YAML_DEPTH = 32,
     LIMIT_YAML_BYTES = 16 << 20,
+    LIMIT_YAML_ANCHORS = 1000,
+    LIMIT_CONFIG_MAP_ENTRIES = 10000,         /* keys of one YAML map: looked up one after the other */
+    LIMIT_CONFIG_ARENA_BYTES = 512 << 20,     /* a configuration as messages */
+    LIMIT_SECRET_BYTES = 64 << 10,            /* a secret read from a file */
     LIMIT_CONFIG_NODES = 200000,              /* YAML nodes after aliases: a billion laughs end here */
     LIMIT_DECODE_EXPANSION = 16,              /* decoded bytes at most this many times the message limit */
 
@@ -80,7 +85,8 @@ enum {
     LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
     LIMIT_PING_STRIKES = 2,
-    LIMIT_DRAIN_MS = 30000,                   /* SIGTERM to exit at most */
+    LIMIT_DRAIN_MS = 30000,                   /* SIGTERM to exit at most; a setting */
+    LIMIT_DRAIN_MS_MAX = 300000,
 
     /* What strangers can make us say. */
     LIMIT_LOG_LINE_BYTES = 4096,              /* a pipe takes this much at once: lines never mix */

@@ -1,0 +1,324 @@
+/* Rules between fields, and between the configuration and what this program has linked: one function a rule, each of which says
+ * the value, what is allowed and the fix. Rules of a single field (required, lengths, numbers) are options of its proto. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/duration.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "google/protobuf/duration.pb.h"
+#include "proxy/config.h"
+#include "proxy/nearest.h"
+
+struct checker {
+    const struct config_proxy_config *root;
+    const struct driver_registry *drivers;
+    struct config_report *report;
+};
+
+/* A namespace under check, with what is known of it. */
+struct subject {
+    const struct config_namespace *ns;
+    const struct driver *driver;
+    uint32_t index;
+};
+
+static const char *path(char out[static CONFIG_PATH_BYTES], const struct subject *s, const char *field)
+{
+    snprintf(out, CONFIG_PATH_BYTES, "namespaces[%u].%s", s->index, field);
+    return out;
+}
+
+#define PATH(s, field) path((char[CONFIG_PATH_BYTES]){0}, (s), (field))
+
+int64_t config_duration_ms(const struct google_protobuf_duration *d)
+{
+    if (!d)
+        return 0;
+    if (d->seconds > INT64_MAX / 1000 - 1)
+        return INT64_MAX;
+    return d->seconds * 1000 + (d->nanos + 999999) / 1000000;
+}
+
+const struct config_backend *config_backend_named(const struct config_proxy_config *root, struct slice name)
+{
+    for (uint32_t i = 0; i < root->backends.count; i++) {
+        const struct config_proxy_config_backends_entry *entry =
+            PB_AT(root->backends, struct config_proxy_config_backends_entry *, i);
+        if (slice_eq(entry->key, name))
+            return entry->value;
+    }
+    return NULL;
+}
+
+static const struct driver *driver_named(const struct driver_registry *drivers, struct slice name)
+{
+    for (size_t i = 0; i < drivers->count; i++)
+        if (slice_eq(slice_str(drivers->drivers[i]->name), name))
+            return drivers->drivers[i];
+    return NULL;
+}
+
+const struct driver *config_driver_of(const struct config_proxy_config *root, const struct driver_registry *drivers,
+                                      const struct config_namespace *ns, const struct config_backend **ret_backend)
+{
+    const struct config_backend *backend = config_backend_named(root, ns->backend);
+    if (ret_backend)
+        *ret_backend = backend;
+    return driver_named(drivers, backend ? backend->type : ns->backend);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------------------- */
+
+static void list_drivers(const struct checker *c, struct buf *out)
+{
+    for (size_t i = 0; i < c->drivers->count; i++)
+        buf_printf(out, "%s%s", i ? ", " : "", c->drivers->drivers[i]->name);
+}
+
+static void unknown_driver(const struct checker *c, const char *at, struct slice type)
+{
+    struct buf names;
+    buf_init(&names, 4096);
+    list_drivers(c, &names);
+    config_report_at(c->report, at, "`%.*s` is not a driver; there are: %.*s", SLICE_ARG(type), (int)names.size,
+                     (const char *)names.data);
+    buf_fini(&names);
+}
+
+static void unknown_backend(const struct checker *c, const struct subject *s)
+{
+    struct nearest near = {.word = s->ns->backend};
+    struct buf names;
+    buf_init(&names, 8192);
+    for (uint32_t i = 0; i < c->root->backends.count; i++) {
+        const struct config_proxy_config_backends_entry *entry =
+            PB_AT(c->root->backends, struct config_proxy_config_backends_entry *, i);
+        nearest_offer(&near, entry->key);
+        buf_printf(&names, "%.*s, ", SLICE_ARG(entry->key));
+    }
+    for (size_t i = 0; i < c->drivers->count; i++)
+        nearest_offer(&near, slice_str(c->drivers->drivers[i]->name));
+    list_drivers(c, &names);
+    if (near.best.data)
+        config_report_at(c->report, PATH(s, "backend"), "there is no backend `%.*s`: did you mean `%.*s`?",
+                         SLICE_ARG(s->ns->backend), SLICE_ARG(near.best));
+    else
+        config_report_at(c->report, PATH(s, "backend"),
+                         "there is no backend `%.*s`; there are: %.*s. Name one of them, or add it to backends",
+                         SLICE_ARG(s->ns->backend), (int)names.size, (const char *)names.data);
+    buf_fini(&names);
+}
+
+/* Options stand in a field of the driver's name: those of another driver would have no effect. */
+static void check_options(const struct checker *c, const struct pb_message *table, const void *message,
+                          const struct driver *driver, const char *at)
+{
+    for (uint32_t i = 0; i < table->field_count; i++) {
+        const struct pb_field *field = &table->fields[i];
+        const struct driver *owner = field->type == PB_MESSAGE ? driver_find(c->drivers, field->name) : NULL;
+        if (owner && owner != driver && pb_has(field, message)) {
+            char option[CONFIG_PATH_BYTES];
+            snprintf(option, sizeof option, "%s.%s", at, field->name);
+            config_report_at(c->report, option,
+                             "options of %s, but the backend is %s; remove them, or change the backend", owner->name,
+                             driver->name);
+        }
+    }
+}
+
+static void check_backends(const struct checker *c)
+{
+    for (uint32_t i = 0; i < c->root->backends.count; i++) {
+        const struct config_proxy_config_backends_entry *entry =
+            PB_AT(c->root->backends, struct config_proxy_config_backends_entry *, i);
+        char at[CONFIG_PATH_BYTES], type[CONFIG_PATH_BYTES + 8];
+        snprintf(at, sizeof at, "backends[%.*s]", (int)(entry->key.size < 64 ? entry->key.size : 64), entry->key.data);
+        snprintf(type, sizeof type, "%s.type", at);
+        if (!entry->value) {
+            config_report_at(c->report, at, "is empty; write at least its type: {type: sqlite}");
+            continue;
+        }
+        const struct driver *driver = driver_named(c->drivers, entry->value->type);
+        if (!driver && entry->value->type.size)
+            unknown_driver(c, type, entry->value->type);
+        else if (driver)
+            check_options(c, &config_backend_pb, entry->value, driver, at);
+    }
+}
+
+static void check_unique(const struct checker *c)
+{
+    struct map seen;
+    struct hash_key key = {0};
+    map_init(&seen, LIMIT_NAMESPACES + 1, &key);
+    for (uint32_t i = 0; i < c->root->namespaces.count && i <= LIMIT_NAMESPACES; i++) {
+        struct config_namespace *ns = PB_AT(c->root->namespaces, struct config_namespace *, i);
+        struct subject s = {.ns = ns, .index = i};
+        const struct config_namespace *earlier = ns->name.size ? map_get(&seen, ns->name) : NULL;
+        if (earlier)
+            config_report_at(c->report, PATH(&s, "name"), "there is a namespace `%.*s` already; each name is used once",
+                             SLICE_ARG(ns->name));
+        else if (ns->name.size && map_put(&seen, ns->name, ns, NULL))
+            c->report->out_of_memory = true;
+    }
+    map_fini(&seen);
+}
+
+/* --- one namespace ----------------------------------------------------------------------------------------------------------- */
+
+static void check_positive(const struct checker *c, const char *at, const struct google_protobuf_duration *d)
+{
+    if (d && (d->seconds < 0 || (d->seconds == 0 && d->nanos <= 0)))
+        config_report_at(c->report, at, "must be above 0; leave it out for none");
+}
+
+static void check_at_most(const struct checker *c, const char *at, const struct google_protobuf_duration *d,
+                          int64_t max_ms)
+{
+    char text[DURATION_TEXT_BYTES];
+    if (d && config_duration_ms(d) > max_ms)
+        config_report_at(c->report, at, "must be at most %s", duration_format(max_ms * 1000000, text));
+}
+
+static void check_ttl(const struct checker *c, const struct subject *s)
+{
+    const struct config_ttl *ttl = s->ns->ttl;
+    check_positive(c, PATH(s, "ttl.default"), ttl->default_);
+    check_positive(c, PATH(s, "ttl.max"), ttl->max);
+    if (ttl->default_ && ttl->max && config_duration_ms(ttl->default_) > config_duration_ms(ttl->max))
+        config_report_at(c->report, PATH(s, "ttl.default"), "is longer than ttl.max; shorten it, or raise ttl.max");
+    if (!ttl->allow_infinite && !ttl->default_)
+        config_report_at(c->report, PATH(s, "ttl.allow_infinite"),
+                         "false needs a default: writes without a time to live would all be refused; set ttl.default");
+}
+
+static enum interface interface_named(struct slice id)
+{
+    for (enum interface i = 0; i < INTERFACE_COUNT; i++)
+        if (slice_eq(slice_str(interfaces[i].id), id))
+            return i;
+    return INTERFACE_COUNT;
+}
+
+static void unknown_interface(const struct checker *c, const char *at, struct slice id)
+{
+    struct nearest near = {.word = id};
+    for (enum interface i = 0; i < INTERFACE_COUNT; i++)
+        nearest_offer(&near, slice_str(interfaces[i].id));
+    if (near.best.data)
+        config_report_at(c->report, at, "there is no interface `%.*s`: did you mean `%.*s`?", SLICE_ARG(id),
+                         SLICE_ARG(near.best));
+    else
+        config_report_at(c->report, at, "there is no interface `%.*s`; `prismctl backend list` shows them",
+                         SLICE_ARG(id));
+}
+
+static void check_needed_interfaces(const struct checker *c, const struct subject *s)
+{
+    const struct pb_array *ids = &s->ns->needs->interfaces;
+    for (uint32_t i = 0; i < ids->count; i++) {
+        char field[64];
+        snprintf(field, sizeof field, "needs.interfaces[%u]", i);
+        struct slice id = PB_AT(*ids, struct slice, i);
+        enum interface interface = interface_named(id);
+        if (interface == INTERFACE_COUNT)
+            unknown_interface(c, PATH(s, field), id);
+        else if (s->driver && !s->driver->implements[interface])
+            config_report_at(c->report, PATH(s, field), "the driver %s does not offer `%.*s`; choose another backend",
+                             s->driver->name, SLICE_ARG(id));
+    }
+}
+
+static void check_needs(const struct checker *c, const struct subject *s)
+{
+    const struct config_needs *needs = s->ns->needs;
+    if (!needs)
+        return;
+    check_needed_interfaces(c, s);
+    if (!s->driver)
+        return;
+    if (slice_eq(needs->durability, SLICE("durable")) && !s->driver->durable)
+        config_report_at(c->report, PATH(s, "needs.durability"),
+                         "`durable`, but %s loses its data when the process ends; choose another backend",
+                         s->driver->name);
+    if (needs->ordered_scan && !s->driver->ordered_scan)
+        config_report_at(c->report, PATH(s, "needs.ordered_scan"),
+                         "the driver %s does not scan in key order; choose another backend", s->driver->name);
+    if (slice_eq(needs->ttl, SLICE("required")) && !s->driver->expires)
+        config_report_at(c->report, PATH(s, "needs.ttl"), "the driver %s does not expire data; choose another backend",
+                         s->driver->name);
+}
+
+static void check_namespace(const struct checker *c, uint32_t index)
+{
+    struct subject s = {.ns = PB_AT(c->root->namespaces, struct config_namespace *, index), .index = index};
+    const struct config_backend *backend;
+    s.driver = config_driver_of(c->root, c->drivers, s.ns, &backend);
+    if (s.ns->backend.size && !s.driver && !backend)
+        unknown_backend(c, &s);
+    if (s.driver) {
+        char at[CONFIG_PATH_BYTES];
+        snprintf(at, sizeof at, "namespaces[%u]", index);
+        check_options(c, &config_namespace_pb, s.ns, s.driver, at);
+    }
+    check_ttl(c, &s);
+    check_positive(c, PATH(&s, "idempotency.retention"), s.ns->idempotency->retention);
+    check_at_most(c, PATH(&s, "idempotency.retention"), s.ns->idempotency->retention,
+                  LIMIT_IDEMPOTENCY_RETENTION_MS_MAX);
+    check_needs(c, &s);
+}
+
+/* --- the process ------------------------------------------------------------------------------------------------------------- */
+
+static void check_readable(const struct checker *c, const char *at, struct slice file)
+{
+    char name[4096];
+    if (!file.size || (size_t)snprintf(name, sizeof name, "%.*s", SLICE_ARG(file)) >= sizeof name)
+        return;
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        config_report_at(c->report, at, "the file `%s` could not be read: %s", name, strerror(errno));
+    else
+        close(fd);
+}
+
+static void check_tls(const struct checker *c)
+{
+    const struct config_tls *tls = c->root->tls;
+    if (!tls)
+        return;
+    check_readable(c, "tls.cert_file", tls->cert_file);
+    check_readable(c, "tls.key_file", tls->key_file);
+    check_readable(c, "tls.client_ca_file", tls->client_ca_file);
+    if (tls->client_cert_required && !tls->client_ca_file.size)
+        config_report_at(c->report, "tls.client_cert_required", "true needs client_ca_file: whom to trust");
+}
+
+static bool port_is_chosen(struct slice address)
+{
+    return address.size > 2 && !slice_eq(slice_skip(address, address.size - 2), SLICE(":0"));
+}
+
+static void check_addresses(const struct checker *c)
+{
+    if (slice_eq(c->root->listen, c->root->metrics_listen) && port_is_chosen(c->root->listen))
+        config_report_at(c->report, "metrics_listen", "`%.*s` is the address of listen; choose another port",
+                         SLICE_ARG(c->root->metrics_listen));
+}
+
+void config_check(const struct config_proxy_config *root, const struct driver_registry *drivers,
+                  struct config_report *report)
+{
+    struct checker c = {root, drivers, report};
+    check_addresses(&c);
+    check_tls(&c);
+    check_positive(&c, "drain_timeout", root->drain_timeout);
+    check_at_most(&c, "drain_timeout", root->drain_timeout, LIMIT_DRAIN_MS_MAX);
+    check_backends(&c);
+    check_unique(&c);
+    for (uint32_t i = 0; i < root->namespaces.count && i < LIMIT_NAMESPACES; i++)
+        check_namespace(&c, i);
+}
