@@ -65,9 +65,12 @@ help: ## this list
 
 generate: $(GEN_STAMP) ## code from proto/
 
-$(ROOT)/obj/codegen/%.o: codegen/%.c | $(ROOT)/.tree
-	@mkdir -p $(@D)
-	$(CC_release) $(CPPFLAGS) $(filter-out $(OPT_$(VARIANT)),$(CFLAGS)) $(OPT_release) -MMD -MP -c $< -o $@
+define host_object
+$(ROOT)/obj/$1/%.o: $1/%.c | $(ROOT)/.tree
+	@mkdir -p $$(@D)
+	$(CC_release) $(CPPFLAGS) $(filter-out $(OPT_$(VARIANT)),$(CFLAGS)) $(OPT_release) -MMD -MP -c $$< -o $$@
+endef
+$(foreach d,codegen tooling,$(eval $(call host_object,$d)))
 
 ifneq ($(VARIANT),release)
 $(ROOT)/obj/src/%.o: src/%.c | $(ROOT)/.tree
@@ -133,7 +136,33 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(LIB)
 unit: $(UNIT_BIN) ## unit tests of this VARIANT
 	@tests/unit/run $(UNIT_BIN)
 
-.PHONY: setup format quick layers
+.PHONY: everything
+everything: build $(LIB) $(UNIT_BIN) ## programs, library and unit tests of this VARIANT, none of them run
+
+# Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
+ifeq ($(VARIANT),fuzz)
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
+.PHONY: fuzzers
+fuzzers: $(FUZZ_BIN)
+endif
+
+# --- documents that are made from tables ------------------------------------------------------------------------------------
+DOCS ?= docs/reference
+$(ROOT)/tool/%: $(ROOT)/obj/tooling/%.o $(filter $(ROOT)/obj/src/base/%,$(CORE_OBJ))
+	@mkdir -p $(@D)
+	$(CC_release) -pthread $^ -o $@ -lm
+.PHONY: docs
+docs: $(ROOT)/tool/errors_page ## generated pages of docs/reference
+	@mkdir -p $(DOCS)
+	$(ROOT)/tool/errors_page > $(DOCS)/errors.md
+
+# --- for people and for CI --------------------------------------------------------------------------------------------------
+.PHONY: print-flags
+print-flags: # for tools that compile on their own
+	@echo $(CPPFLAGS) $(CFLAGS)
+.PHONY: setup format quick layers check test
 setup: ## installs what is missing of tooling/packages
 	@tooling/setup
 format: ## lays out the C files that differ from main
@@ -142,6 +171,10 @@ quick: ## layers and layout of changed files: seconds
 	@.ci/quick
 layers: ## who may include whom
 	@tests/layers/run
+check: build unit quick ## the inner loop: build, unit tests, quick checks; under a minute
+test: ## everything that CI runs; under 20 minutes on 2 cores
+	@tooling/setup
+	@tooling/test
 
 clean: ## removes build/
 	rm -rf $(ROOT)

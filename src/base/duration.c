@@ -93,9 +93,9 @@ const char *duration_format(int64_t ns, char out[static DURATION_TEXT_BYTES])
 {
     uint64_t left = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
     int size = snprintf(out, DURATION_TEXT_BYTES, ns < 0 ? "-" : ns == 0 ? "0s" : "");
-    for (int i = HOURS; i < UNIT_COUNT && left; i++) {
-        uint64_t count = left / (uint64_t)units[i].ns;
-        left %= (uint64_t)units[i].ns;
+    for (int i = HOURS; i < UNIT_COUNT; i++) {
+        uint64_t unit_ns = (uint64_t)units[i].ns, count = left / unit_ns;
+        left %= unit_ns;
         if (count)
             size += snprintf(out + size, DURATION_TEXT_BYTES - (size_t)size, "%llu%s", (unsigned long long)count,
                              units[i].name);
