@@ -58,7 +58,7 @@ CMD_NAMES := $(sort $(patsubst src/cmd/%.c,%,$(wildcard src/cmd/*.c)) $(patsubst
 BINS    := $(foreach n,$(CMD_NAMES),$(B)/$(subst _,-,$n))
 
 .PHONY: build help generate clean
-build: $(BINS) $(PLUGIN)
+build: $(PLUGIN) $(LIB) $(BINS)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s$$'\t'
@@ -89,13 +89,10 @@ $(GEN_STAMP): $(PLUGIN) $(PROTOS)
 
 $(GEN_C): $(GEN_STAMP) ;
 
-.PHONY: bootstrap docs
+.PHONY: bootstrap
 bootstrap: $(PLUGIN) ## regenerates the plug-in's own tables, src/pb/bootstrap/
 	$(PROTOC) --prism_out=src/pb/bootstrap --prism_opt=bootstrap $(BOOTSTRAP)
 
-docs: $(PLUGIN) ## regenerates docs/reference/api.md
-	@mkdir -p docs/reference
-	$(PROTOC) --prism_out=. --prism_opt=docs=docs/reference $(PROTOS:proto/%=%)
 else
 $(GEN_STAMP):
 	@mkdir -p $(GEN) && touch $@
@@ -154,8 +151,9 @@ $(ROOT)/tool/%: $(ROOT)/obj/tooling/%.o $(filter $(ROOT)/obj/src/base/%,$(CORE_O
 	@mkdir -p $(@D)
 	$(CC_release) -pthread $^ -o $@ -lm
 .PHONY: docs
-docs: $(ROOT)/tool/errors_page ## generated pages of docs/reference
+docs: $(ROOT)/tool/errors_page $(PLUGIN) ## generated pages of docs/reference
 	@mkdir -p $(DOCS)
+	$(PROTOC) --prism_out=. --prism_opt=docs=$(DOCS) $(PROTOS:proto/%=%)
 	$(ROOT)/tool/errors_page > $(DOCS)/errors.md
 
 # --- for people and for CI --------------------------------------------------------------------------------------------------
