@@ -75,6 +75,9 @@ enum {
     LIMIT_HEADER_FIELDS = 100,                /* counted before any is stored: HPACK bombs */
     LIMIT_HEADER_BYTES = 16 << 10,            /* decoded, 32 bytes a field included */
     LIMIT_HEADER_VALUE_BYTES = 8 << 10,
+    LIMIT_HEADER_BLOCK_BYTES = 64 << 10,      /* encoded, with its CONTINUATIONs; past it the connection ends */
+    LIMIT_HTTP2_IDLE_MS = 900000,             /* a connection without a call is asked to leave */
+    LIMIT_DRAIN_ROUND_TRIP_MS = 1000,         /* between the two GOAWAYs, where the peer does not answer the PING */
     LIMIT_OUTPUT_QUEUE_BYTES = 1 << 20,       /* a connection: past it nothing more is produced or read */
     LIMIT_HANDSHAKE_MS = 10000,               /* TLS and the HTTP/2 preface: slowloris */
     LIMIT_HEADERS_MS = 5000,                  /* first byte of a header block to its last */

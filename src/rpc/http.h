@@ -95,5 +95,8 @@ static inline void http_release(struct http_exchange *x)
 /* Headers are complete: look at path and content type, set x->events and x->user. Called by carriers; implemented by the
  * server (rpc/server.c), which knows gRPC, HTTP/JSON and plain routes. */
 void http_dispatch(struct http_exchange *);
+/* A carrier's own answer to a request that it cannot pass on: a gRPC status where gRPC asked, else a page with the HTTP
+ * status of the error. Takes the exchange over. */
+void http_refuse(struct http_exchange *, enum err);
 
 #endif

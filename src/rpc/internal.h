@@ -102,10 +102,16 @@ enum { OUTPUT_BATCH_BYTES = 64 << 10 };
 
 /* NULL: there is none. JSON: "interface_id/Method". */
 const struct endpoint *server_find(const struct rpc_server *, struct slice key);
+/* Closes the connection: after what is queued has been sent, or now. The protocol's closed follows. Twice is fine. */
+void connection_close(struct connection *, bool now);
 /* Call at most once for each connection that is closed for flooding. */
 void server_count_abuse(struct rpc_server *);
 /* A connection's last call has ended, or a call has: draining may be over. */
 void server_check_drained(struct rpc_server *);
+
+/* What HTTP/2 keeps for all connections of a server. h2_server_fini: also after a failed init. */
+enum err h2_server_init(struct rpc_server *);
+void h2_server_fini(struct rpc_server *);
 
 /* Who answers what http_dispatch has found. Each takes the exchange over. */
 void grpc_start(struct http_exchange *, const struct endpoint *); /* endpoint NULL: UNIMPLEMENTED */

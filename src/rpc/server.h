@@ -19,7 +19,8 @@ struct rpc_call;
 
 enum rpc_wire { RPC_GRPC, RPC_JSON };
 
-/* A message as it came. gRPC: raw is set, decoded NULL. JSON: decoded is set, raw empty. Lives as long as the call. */
+/* A message as it came. gRPC: raw is set, decoded NULL. JSON: decoded is set, raw empty. Lives as long as the call; where the
+ * client streams: until rpc_receive asks for the next one. What rpc_decode makes of it lives as long as it. */
 struct rpc_message {
     struct slice raw;
     void *decoded;
@@ -61,6 +62,8 @@ void rpc_header_add(struct rpc_call *, const char *name, struct slice value);
 void rpc_trailer_add(struct rpc_call *, const char *name, struct slice value);
 /* Sends the response headers now instead of with the first message. */
 void rpc_send_headers(struct rpc_call *);
+/* Compresses the messages sent from here on, where the client accepts that. At the start: on if the request was compressed. */
+void rpc_compress(struct rpc_call *, bool on);
 /* Decodes a message of the method's input type (already done for JSON). Fills diag. */
 enum err rpc_decode(struct rpc_call *, const struct rpc_message *, void **ret_message);
 /* Sends a message of the method's output type. FLOW_HOLD: wait for on_ready. */

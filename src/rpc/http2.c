@@ -1,0 +1,445 @@
+/* An HTTP/2 session of the server: bytes in, nghttp2's callbacks, bytes out once a batch, drain, time limits.
+ *
+ *   serving ──drain──▶ noticed (GOAWAY 2^31-1, PING) ──PING answered──▶ last told (GOAWAY with the last stream) ──▶ closed
+ *      └──────── a budget is exceeded, or nghttp2 finds the peer broken: condemned (GOAWAY with an error) ───────────▲
+ *
+ * Invariants: nghttp2's mem_send runs only in flush, never inside a user's call; no user is called from inside mem_send;
+ * while the connection's output queue is above LIMIT_OUTPUT_QUEUE_BYTES nothing is produced and nothing is read.
+ * Source: RFC 9113; drain: 6.8. */
+#include "rpc/http2.h"
+
+#include <assert.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+static struct slice slice_of_rcbuf(nghttp2_rcbuf *b)
+{
+    nghttp2_vec v = nghttp2_rcbuf_get_buf(b);
+    return slice_of(v.base, v.len);
+}
+
+static uint64_t now(const struct h2 *h)
+{
+    return loop_now_ns(h->server->loop);
+}
+
+static void condemn(struct h2 *h, uint32_t code)
+{
+    if (h->condemned)
+        return;
+    h->condemned = true;
+    if (code == NGHTTP2_ENHANCE_YOUR_CALM)
+        server_count_abuse(h->server);
+    nghttp2_session_terminate_session(h->session, code);
+    h2_schedule_flush(h);
+}
+
+void h2_condemn(struct h2 *h)
+{
+    condemn(h, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static void keep_within(struct h2 *h, bool within)
+{
+    if (!within)
+        h2_condemn(h);
+}
+
+/* ---- output ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_full(const struct h2 *h)
+{
+    return conn_queued_bytes(h->connection->conn) >= LIMIT_OUTPUT_QUEUE_BYTES;
+}
+
+static void write_batch(struct h2 *h)
+{
+    if (h->output_bytes == 0)
+        return;
+    struct slice all = slice_of(h->server->output, h->output_bytes);
+    h->output_bytes = 0;
+    h->server->stats.bytes_out += all.size;
+    conn_write(h->connection->conn, &all, 1);
+}
+
+static void put(struct h2 *h, const uint8_t *data, size_t size)
+{
+    while (size) {
+        size_t room = OUTPUT_BATCH_BYTES - h->output_bytes;
+        size_t part = size < room ? size : room;
+        memcpy(h->server->output + h->output_bytes, data, part);
+        h->output_bytes += part;
+        data += part;
+        size -= part;
+        if (h->output_bytes == OUTPUT_BATCH_BYTES)
+            write_batch(h);
+    }
+}
+
+/* The payload of a DATA frame goes from the stream's buffer into the batch. */
+static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t length,
+                        nghttp2_data_source *source, void *user)
+{
+    (void)session;
+    (void)frame;
+    enum { FRAME_HEAD_BYTES = 9 };
+    struct h2 *h = user;
+    if (is_full(h))
+        return NGHTTP2_ERR_WOULDBLOCK;
+    struct slice body = h2_stream_take(source->ptr, length);
+    put(h, head, FRAME_HEAD_BYTES);
+    put(h, body.data, body.size);
+    h2_account_data(h, body.size);
+    return 0;
+}
+
+/* ERR_NOMEM: nghttp2 could not go on. */
+static enum err produce(struct h2 *h)
+{
+    while (!is_full(h)) {
+        const uint8_t *data;
+        ssize_t size = nghttp2_session_mem_send(h->session, &data);
+        if (size < 0)
+            return ERR_NOMEM;
+        if (size == 0)
+            break;
+        put(h, data, (size_t)size);
+    }
+    write_batch(h);
+    return OK;
+}
+
+/* A peer that does not read is not read either: what it asks for would only pile up. */
+static void set_reading(struct h2 *h)
+{
+    bool on = !is_full(h) && !h->condemned;
+    if (on != h->reading) {
+        h->reading = on;
+        conn_read(h->connection->conn, on);
+    }
+}
+
+static bool is_over(const struct h2 *h)
+{
+    return !nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session);
+}
+
+static void flush(struct h2 *h)
+{
+    if (h->connection->closing)
+        return;
+    h2_submit_dirty(h);
+    if (produce(h)) {
+        connection_close(h->connection, true);
+        return;
+    }
+    if (is_over(h)) {
+        connection_close(h->connection, false);
+        return;
+    }
+    set_reading(h);
+    h2_wake_held(h);
+}
+
+static void flush_task(struct task *task)
+{
+    struct h2 *h = (struct h2 *)((char *)task - offsetof(struct h2, flush));
+    h->flush_due = false;
+    if (h->gone)
+        mem_free(h);
+    else
+        flush(h);
+}
+
+void h2_schedule_flush(struct h2 *h)
+{
+    if (h->flush_due || h->gone)
+        return;
+    h->flush_due = true;
+    loop_defer(h->server->loop, &h->flush);
+}
+
+/* ---- nghttp2's events ------------------------------------------------------------------------------------------------- */
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+    (void)session;
+    keep_within(user, h2_account_frame(user, hd));
+    return 0;
+}
+
+static bool is_request(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+}
+
+/* nghttp2 counts the streams that are open; handlers that still work for closed ones count too (CVE-2025-8671). */
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    if (!is_request(frame) || h->condemned)
+        return 0;
+    h->seen_request = true;
+    h->idle_since_ns = 0;
+    struct h2_stream *s = h->stream_count < LIMIT_HTTP2_STREAMS ? h2_stream_open(h, frame->hd.stream_id) : NULL;
+    if (!s)
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+    nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, s);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
+                     uint8_t flags, void *user)
+{
+    (void)flags;
+    (void)user;
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    if (s && h2_stream_field(s, slice_of_rcbuf(name), slice_of_rcbuf(value)) != OK)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return 0;
+}
+
+/* A field with bytes that HTTP forbids ends its stream, not the connection. */
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
+                             uint8_t flags, void *user)
+{
+    (void)session, (void)frame, (void)name, (void)value, (void)flags, (void)user;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* The round trip after the first GOAWAY is over: requests that were on their way have come. */
+static void tell_last_stream(struct h2 *h)
+{
+    h->drain = H2_LAST_TOLD;
+    nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->session),
+                          NGHTTP2_NO_ERROR, NULL, 0);
+    h2_schedule_flush(h);
+}
+
+static void on_request_frame(struct h2_stream *s, const nghttp2_frame *frame)
+{
+    if (is_request(frame))
+        h2_stream_dispatch(s);
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        h2_stream_request_end(s);
+}
+
+static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    keep_within(h, h2_account_received(h, frame));
+    if (h->condemned)
+        return 0;
+    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    struct h2_stream *s = carries ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
+    if (s)
+        on_request_frame(s, frame);
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h->drain == H2_NOTICED)
+        tell_last_stream(h);
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data, size_t size, void *user)
+{
+    (void)flags;
+    struct h2 *h = user;
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    if (!s || h->condemned)
+        return nghttp2_session_consume(session, id, size) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    h2_stream_body(s, h->input, slice_of(data, size));
+    return 0;
+}
+
+/* An answer that is complete before its request: the peer need not send the rest (RFC 9113 8.1). */
+static void on_response_sent(struct h2_stream *s)
+{
+    s->response_sent = true;
+    if (!s->request_ended)
+        nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2 *h = user;
+    keep_within(h, h2_account_sent(h, frame));
+    h->server->stats.goaways_sent += frame->hd.type == NGHTTP2_GOAWAY;
+    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    if (!carries || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    if (s)
+        on_response_sent(s);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *user)
+{
+    (void)user;
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    if (!s)
+        return 0;
+    nghttp2_session_set_stream_user_data(session, id, NULL);
+    h2_stream_closed(s, error_code);
+    return 0;
+}
+
+enum err h2_server_init(struct rpc_server *server)
+{
+    nghttp2_session_callbacks *c;
+    if (nghttp2_session_callbacks_new(&c) != 0)
+        return ERR_NOMEM;
+    server->h2_callbacks = c;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback2(c, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback2(c, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_received);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(c, on_send_data);
+    nghttp2_option *o;
+    if (nghttp2_option_new(&o) != 0)
+        return ERR_NOMEM;
+    server->h2_option = o;
+    nghttp2_option_set_no_auto_window_update(o, 1);
+    nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_max_outbound_ack(o, LIMIT_HTTP2_CONTROL_QUEUED);
+    nghttp2_option_set_max_settings(o, LIMIT_HTTP2_SETTINGS_ENTRIES);
+    nghttp2_option_set_stream_reset_rate_limit(o, LIMIT_HTTP2_RESET_BURST, LIMIT_HTTP2_RESET_PER_S);
+    nghttp2_option_set_max_continuations(o, LIMIT_HTTP2_CONTINUATIONS);
+    h2mem_init(&server->h2mem);
+    return OK;
+}
+
+void h2_server_fini(struct rpc_server *server)
+{
+    h2_streams_free(server);
+    h2mem_fini(&server->h2mem);
+    nghttp2_session_callbacks_del(server->h2_callbacks);
+    nghttp2_option_del(server->h2_option);
+}
+
+/* ---- the protocol, as the server sees it (internal.h) ----------------------------------------------------------------- */
+
+static int submit_settings(struct h2 *h)
+{
+    static const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, LIMIT_HTTP2_STREAMS},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, LIMIT_HTTP2_STREAM_WINDOW_BYTES},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, LIMIT_HEADER_BYTES},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, LIMIT_HTTP2_HEADER_TABLE_BYTES},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    int status = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
+    return status ? status
+                  : nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+                                                          LIMIT_HTTP2_CONNECTION_WINDOW_BYTES);
+}
+
+static enum err open_session(struct connection *connection, void **ret_session)
+{
+    struct rpc_server *server = connection->server;
+    struct h2 *h = mem_zalloc(sizeof *h);
+    if (!h)
+        return ERR_NOMEM;
+    h->connection = connection;
+    h->server = server;
+    h->flush.run = flush_task;
+    h->reading = true;
+    h->idle_since_ns = now(h);
+    if (nghttp2_session_server_new3(&h->session, server->h2_callbacks, h, server->h2_option, &server->h2mem.functions) != 0) {
+        mem_free(h);
+        return ERR_NOMEM;
+    }
+    if (submit_settings(h) != 0) {
+        nghttp2_session_del(h->session);
+        mem_free(h);
+        return ERR_NOMEM;
+    }
+    h2_schedule_flush(h);
+    *ret_session = h;
+    return OK;
+}
+
+static void feed(void *session, struct block *block, struct slice data)
+{
+    struct h2 *h = session;
+    if (h->condemned)
+        return;
+    h->input = block;
+    ssize_t size = nghttp2_session_mem_recv(h->session, data.data, data.size);
+    h->input = NULL;
+    if (size == NGHTTP2_ERR_FLOODED)
+        server_count_abuse(h->server);
+    if (size < 0)
+        connection_close(h->connection, true);
+    else
+        flush(h);
+}
+
+static void drained(void *session)
+{
+    h2_schedule_flush(session);
+}
+
+static void eof(void *session)
+{
+    struct h2 *h = session;
+    connection_close(h->connection, false);
+}
+
+static void closed(void *session, enum err e)
+{
+    struct h2 *h = session;
+    h->gone = true;
+    h->dirty = NULL;
+    while (h->streams)
+        h2_stream_orphan(h->streams, e ? e : ERR_CONNECTION_LOST);
+    nghttp2_session_del(h->session);
+    if (!h->flush_due)
+        mem_free(h);
+}
+
+static void drain(void *session)
+{
+    struct h2 *h = session;
+    if (h->drain != H2_SERVING || h->condemned)
+        return;
+    h->drain = H2_NOTICED;
+    h->drain_since_ns = now(h);
+    nghttp2_submit_shutdown_notice(h->session);
+    nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+    h2_schedule_flush(h);
+}
+
+static bool is_late(uint64_t since_ns, uint64_t now_ns, uint64_t limit_ms)
+{
+    return now_ns > since_ns && now_ns - since_ns > limit_ms * 1000000;
+}
+
+static bool is_idle_too_long(const struct h2 *h, uint64_t now_ns)
+{
+    return h->idle_since_ns &&
+           is_late(h->idle_since_ns, now_ns, h->seen_request ? LIMIT_HTTP2_IDLE_MS : LIMIT_FIRST_REQUEST_MS);
+}
+
+static void sweep(void *session, uint64_t now_ns)
+{
+    struct h2 *h = session;
+    struct conn *conn = h->connection->conn;
+    if (conn_queued_bytes(conn) && is_late(conn_last_write_ns(conn), now_ns, LIMIT_WRITE_STALL_MS)) {
+        connection_close(h->connection, true);
+        return;
+    }
+    keep_within(h, h2_account_time(h, now_ns));
+    if (h->drain == H2_NOTICED && is_late(h->drain_since_ns, now_ns, LIMIT_DRAIN_ROUND_TRIP_MS))
+        tell_last_stream(h);
+    else if (h->drain == H2_LAST_TOLD && h->stream_count == 0)
+        connection_close(h->connection, false);
+    else if (is_idle_too_long(h, now_ns))
+        drain(h);
+}
+
+const struct protocol http2_protocol = {open_session, feed, drained, eof, closed, sweep, drain};

@@ -1,0 +1,117 @@
+/* HTTP/2 on a server's connection, on nghttp2. Private to http2*.c:
+ *   http2.c          the session: bytes in, frames, bytes out, drain, time limits
+ *   http2_stream.c   the stream as an exchange: request headers, response, output buffer
+ *   http2_limit.c    what a peer may ask of us: the budgets of the abuse catalogue, 2.1
+ *
+ * Thread: the server's loop. Source: RFC 9113. */
+#ifndef PRISM_RPC_HTTP2_H
+#define PRISM_RPC_HTTP2_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "rpc/internal.h"
+
+/* Tokens that come back with time. A fresh one is full. */
+struct budget {
+    uint32_t spent;
+    uint64_t since_ns; /* spent has been brought up to date then */
+};
+/* false: nothing is left. */
+bool budget_take(struct budget *, uint32_t burst, uint32_t per_s, uint64_t now_ns);
+
+enum h2_drain { H2_SERVING, H2_NOTICED /* GOAWAY 2^31-1 and a PING are out */, H2_LAST_TOLD /* GOAWAY with the last stream */ };
+
+struct h2_accounts {
+    struct budget resets;           /* streams that the peer reset, or made us reset */
+    struct budget glitches;         /* frames that carry nothing */
+    uint32_t earned;                /* glitches that our own DATA and HEADERS made legitimate: window updates, BDP pings */
+    uint32_t block_bytes;           /* of the header block being read, as encoded */
+    uint32_t continuations;
+    uint64_t block_began_ns;        /* 0: no header block is being read */
+    uint64_t last_ping_ns;
+    uint32_t ping_strikes;
+    bool sent_since_ping;           /* HEADERS or DATA: a PING after them is no strike */
+    uint64_t stalled_since_ns;      /* output waits and hardly moves since then */
+    uint32_t moved_bytes;           /* since stalled_since_ns */
+};
+
+struct h2 {
+    struct connection *connection;
+    struct rpc_server *server;
+    nghttp2_session *session;
+    struct task flush;
+    bool flush_due;
+    bool gone;                      /* the connection is; freed by the flush that is still due */
+    bool condemned;                 /* GOAWAY with an error is on its way: input is dropped */
+    bool reading;
+    bool seen_request;
+    enum h2_drain drain;
+    uint64_t drain_since_ns;
+    uint64_t idle_since_ns;         /* no stream since then */
+    struct h2_stream *streams;      /* nghttp2's and those whose handler still works */
+    uint32_t stream_count;
+    struct h2_stream *dirty;        /* something to submit */
+    size_t buffered_bytes;          /* output of all streams */
+    bool any_held;                  /* a stream's user waits for on_writable */
+    struct block *input;            /* what nghttp2 reads at the moment */
+    size_t output_bytes;            /* in server->output */
+    struct h2_accounts accounts;
+};
+
+/*   reading headers ──▶ dispatched ──▶ responded ──▶ submitted ──▶ response_sent
+ *   carrier's part is over: closed (nghttp2 has let go of the id); user's part: released. Both, and not dirty: recycled. */
+struct h2_stream {
+    struct http_exchange exchange;  /* first */
+    struct h2 *h2;                  /* NULL: the connection is gone */
+    int32_t id;
+    bool dispatched, request_ended, responded, submitted, finished, response_sent;
+    bool closed, released, held, is_dirty, own_reset;
+    bool too_large;                 /* more header fields or bytes than the limits: not stored */
+    uint32_t header_capacity;
+    uint32_t header_bytes;          /* decoded, 32 a field included */
+    uint32_t unconsumed_bytes;      /* of the request body */
+    struct http_header *fields;     /* exchange.headers, writable */
+    nghttp2_nv *response;
+    size_t response_count;
+    nghttp2_nv *trailers;
+    size_t trailer_count;
+    struct buf out;                 /* response body that nghttp2 has not taken */
+    size_t out_sent;                /* bytes of out that are gone */
+    struct h2_stream *next, *prev;  /* of h2->streams; next: also of the server's free list */
+    struct h2_stream *next_dirty;
+};
+
+/* http2.c */
+void h2_schedule_flush(struct h2 *);
+/* GOAWAY ENHANCE_YOUR_CALM, then closed. */
+void h2_condemn(struct h2 *);
+
+/* http2_stream.c */
+/* NULL: out of memory. */
+struct h2_stream *h2_stream_open(struct h2 *, int32_t id);
+/* nghttp2 has closed it. */
+void h2_stream_closed(struct h2_stream *, uint32_t error_code);
+/* The connection is gone. */
+void h2_stream_orphan(struct h2_stream *, enum err);
+/* OK, or ERR_NOMEM. */
+enum err h2_stream_field(struct h2_stream *, struct slice name, struct slice value);
+void h2_stream_dispatch(struct h2_stream *);
+void h2_stream_body(struct h2_stream *, struct block *, struct slice data);
+void h2_stream_request_end(struct h2_stream *);
+/* Hands to nghttp2 what the users of the dirty streams have written since the last time. */
+void h2_submit_dirty(struct h2 *);
+/* Tells users that were held that there is room again. */
+void h2_wake_held(struct h2 *);
+/* Frames of DATA: bytes of out, then forget them. */
+struct slice h2_stream_take(struct h2_stream *, size_t size);
+void h2_streams_free(struct rpc_server *);
+extern const nghttp2_data_source_read_callback h2_read_body;
+
+/* http2_limit.c: false where the peer has gone too far; the caller condemns the connection. */
+bool h2_account_frame(struct h2 *, const nghttp2_frame_hd *);
+bool h2_account_received(struct h2 *, const nghttp2_frame *);
+bool h2_account_sent(struct h2 *, const nghttp2_frame *);
+void h2_account_data(struct h2 *, size_t size);
+bool h2_account_time(struct h2 *, uint64_t now_ns);
+
+#endif
