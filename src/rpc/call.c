@@ -3,9 +3,9 @@
 
 #include <assert.h>
 
+#include "base/base64.h"
 #include "base/limits.h"
 #include "base/uuid.h"
-#include "rpc/base64.h"
 
 static struct call *call_of(const struct rpc_call *rpc)
 {
@@ -113,6 +113,18 @@ static uint32_t count_values(const struct http_exchange *x)
     return count;
 }
 
+static enum err decode_value(struct call *c, struct slice text, struct slice *ret_bytes)
+{
+    size_t size;
+    uint8_t *bytes = arena_alloc(c->rpc.arena, base64_decoded_max(text.size));
+    if (!bytes)
+        return ERR_NOMEM;
+    if (base64_decode(text, BASE64_BARE, bytes, &size))
+        return ERR_GRPC_MALFORMED;
+    *ret_bytes = slice_of(bytes, size);
+    return OK;
+}
+
 static enum err decode_values(struct call *c, const struct http_header *from, struct http_header *list)
 {
     struct slice rest = from->value;
@@ -121,7 +133,7 @@ static enum err decode_values(struct call *c, const struct http_header *from, st
         struct slice text = comma ? slice_of(rest.data, (size_t)(comma - rest.data)) : rest;
         struct http_header *to = &list[c->metadata_count];
         to->name = from->name;
-        enum err e = base64_decode(c->rpc.arena, text, &to->value);
+        enum err e = decode_value(c, text, &to->value);
         if (e)
             return e == ERR_NOMEM ? e : diag_set(&c->rpc.diag, e, "metadata %.*s is not base64", SLICE_ARG(from->name));
         c->metadata_count++;
@@ -216,9 +228,19 @@ static void fill(struct call *c, struct http_exchange *x, const struct endpoint 
     c->rpc.wire = wire->id;
     c->rpc.start_ns = loop_now_ns(x->loop);
     c->rpc.deadline_ns = UINT64_MAX;
-    c->rpc.peer_identity = conn_peer_identity(x->conn);
-    c->rpc.peer_address = conn_peer_address(x->conn);
     diag_init(&c->rpc.diag, &x->arena);
+}
+
+/* Copied: a call may outlive its connection. */
+static enum err note_peer(struct call *c)
+{
+    const char *identity = conn_peer_identity(c->exchange->conn);
+    c->rpc.peer_address = arena_strdup(c->rpc.arena, conn_peer_address(c->exchange->conn));
+    c->rpc.peer_identity = identity ? arena_strdup(c->rpc.arena, identity) : NULL;
+    bool lost = !c->rpc.peer_address || (identity && !c->rpc.peer_identity);
+    if (!c->rpc.peer_address)
+        c->rpc.peer_address = "";
+    return lost ? ERR_NOMEM : OK;
 }
 
 enum err call_init(struct call *c, struct http_exchange *x, const struct endpoint *endpoint,
@@ -227,7 +249,9 @@ enum err call_init(struct call *c, struct http_exchange *x, const struct endpoin
     fill(c, x, endpoint, wire);
     bool full = x->server->stats.calls_in_flight >= LIMIT_CALLS_IN_FLIGHT;
     enlist(c);
-    enum err e = read_headers(c);
+    enum err e = note_peer(c);
+    if (!e)
+        e = read_headers(c);
     c->message_bytes_max = message_limit(c);
     return e ? e : full ? ERR_TOO_MANY_CALLS : OK;
 }
@@ -447,14 +471,25 @@ bool rpc_metadata_at(const struct rpc_call *rpc, uint32_t index, struct http_hea
     return false;
 }
 
+static bool copy_value(struct arena *arena, struct slice name, struct slice value, struct slice *ret_copy)
+{
+    if (!is_binary(name))
+        return arena_copy(arena, value, ret_copy);
+    size_t size = base64_encoded_size(value.size, BASE64_BARE);
+    char *text = arena_alloc(arena, size + 1);
+    if (!text)
+        return false;
+    base64_encode(value, BASE64_BARE, text);
+    *ret_copy = slice_of(text, size);
+    return true;
+}
+
 /* A field that does not fit into memory is left out: the status still tells how the call ended. */
 static void add_field(struct call *c, struct call_field **list, const char *name, struct slice value)
 {
     struct call_field *f = arena_new(c->rpc.arena, struct call_field);
-    if (!f || !arena_copy(c->rpc.arena, slice_str(name), &f->header.name))
-        return;
-    if (is_binary(f->header.name) ? base64_encode(c->rpc.arena, value, &f->header.value) != OK
-                                  : !arena_copy(c->rpc.arena, value, &f->header.value))
+    if (!f || !arena_copy(c->rpc.arena, slice_str(name), &f->header.name) ||
+        !copy_value(c->rpc.arena, f->header.name, value, &f->header.value))
         return;
     while (*list)
         list = &(*list)->next;

@@ -13,9 +13,9 @@ struct rpc_client;
 struct rpc_client_call;
 
 struct rpc_client_events {
-    void (*on_headers)(struct rpc_client_call *);                     /* response metadata has come; may be NULL */
+    void (*on_headers)(struct rpc_client_call *);                       /* response metadata has come; may be NULL */
     void (*on_message)(struct rpc_client_call *, struct slice message); /* valid during the call only */
-    void (*on_writable)(struct rpc_client_call *);                    /* after FLOW_HOLD; may be NULL */
+    void (*on_writable)(struct rpc_client_call *);                      /* after FLOW_HOLD; may be NULL */
     /* status: gRPC status code; details: decoded into diag where the server sent grpc-status-details-bin. */
     void (*on_end)(struct rpc_client_call *, unsigned status, const struct diag *);
 };
@@ -32,11 +32,11 @@ enum err rpc_client_new(const struct rpc_client_options *, struct diag *, struct
 void rpc_client_free(struct rpc_client *);
 
 struct rpc_client_call_options {
-    const char *path;                    /* "/package.Service/Method" */
-    const struct http_header *metadata;  /* -bin values raw */
+    const char *path;                   /* "/package.Service/Method" */
+    const struct http_header *metadata; /* -bin values raw */
     size_t metadata_count;
-    uint64_t timeout_ns;                 /* sent as grpc-timeout and enforced here; 0: none */
-    bool gzip;                           /* compress what is sent */
+    uint64_t timeout_ns; /* sent as grpc-timeout and enforced here; 0: none */
+    bool gzip;           /* compress what is sent */
 };
 enum err rpc_client_call(struct rpc_client *, const struct rpc_client_call_options *, const struct rpc_client_events *,
                          void *user, struct rpc_client_call **ret_call);
@@ -49,7 +49,7 @@ struct slice rpc_client_trailer(const struct rpc_client_call *, const char *name
 
 /* One unary call that blocks the caller's thread by turning the loop until it ends: for command line programs.
  * The response lies in the arena. On failure diag holds what the server said. */
-enum err rpc_client_unary(struct rpc_client *, const struct rpc_client_call_options *, struct slice request, struct arena *,
-                          struct diag *, struct slice *ret_response);
+enum err rpc_client_unary(struct rpc_client *, const struct rpc_client_call_options *, struct slice request,
+                          struct arena *, struct diag *, struct slice *ret_response);
 
 #endif

@@ -32,16 +32,16 @@ struct http_events {
 struct http_exchange {
     /* Request; borrowed from the arena. */
     struct slice method;
-    struct slice path;      /* without query */
+    struct slice path; /* without query */
     struct slice query;
     struct slice authority;
     const struct http_header *headers;
     uint32_t header_count;
     bool http1;
-    bool aborted;           /* on_abort has been, or is due */
+    bool aborted; /* on_abort has been, or is due */
     struct conn *conn;
     struct loop *loop;
-    struct arena arena;     /* of this exchange; everything about it */
+    struct arena arena; /* of this exchange; everything about it */
     struct rpc_server *server;
     /* User. */
     const struct http_events *events;

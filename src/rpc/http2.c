@@ -201,8 +201,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 }
 
 /* A field with bytes that HTTP forbids ends its stream, not the connection. */
-static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
-                             uint8_t flags, void *user)
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name,
+                             nghttp2_rcbuf *value, uint8_t flags, void *user)
 {
     (void)session, (void)frame, (void)name, (void)value, (void)flags, (void)user;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -349,7 +349,8 @@ static enum err open_session(struct connection *connection, void **ret_session)
     h->flush.run = flush_task;
     h->reading = true;
     h->idle_since_ns = now(h);
-    if (nghttp2_session_server_new3(&h->session, server->h2_callbacks, h, server->h2_option, &server->h2mem.functions) != 0) {
+    if (nghttp2_session_server_new3(&h->session, server->h2_callbacks, h, server->h2_option,
+                                    &server->h2mem.functions) != 0) {
         mem_free(h);
         return ERR_NOMEM;
     }

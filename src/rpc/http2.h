@@ -19,20 +19,24 @@ struct budget {
 /* false: nothing is left. */
 bool budget_take(struct budget *, uint32_t burst, uint32_t per_s, uint64_t now_ns);
 
-enum h2_drain { H2_SERVING, H2_NOTICED /* GOAWAY 2^31-1 and a PING are out */, H2_LAST_TOLD /* GOAWAY with the last stream */ };
+enum h2_drain {
+    H2_SERVING,
+    H2_NOTICED /* GOAWAY 2^31-1 and a PING are out */,
+    H2_LAST_TOLD /* GOAWAY with the last stream */
+};
 
 struct h2_accounts {
-    struct budget resets;           /* streams that the peer reset, or made us reset */
-    struct budget glitches;         /* frames that carry nothing */
-    uint32_t earned;                /* glitches that our own DATA and HEADERS made legitimate: window updates, BDP pings */
-    uint32_t block_bytes;           /* of the header block being read, as encoded */
+    struct budget resets;   /* streams that the peer reset, or made us reset */
+    struct budget glitches; /* frames that carry nothing */
+    uint32_t earned;        /* glitches that our own DATA and HEADERS made legitimate: window updates, BDP pings */
+    uint32_t block_bytes;   /* of the header block being read, as encoded */
     uint32_t continuations;
-    uint64_t block_began_ns;        /* 0: no header block is being read */
+    uint64_t block_began_ns; /* 0: no header block is being read */
     uint64_t last_ping_ns;
     uint32_t ping_strikes;
-    bool sent_since_ping;           /* HEADERS or DATA: a PING after them is no strike */
-    uint64_t stalled_since_ns;      /* output waits and hardly moves since then */
-    uint32_t moved_bytes;           /* since stalled_since_ns */
+    bool sent_since_ping;      /* HEADERS or DATA: a PING after them is no strike */
+    uint64_t stalled_since_ns; /* output waits and hardly moves since then */
+    uint32_t moved_bytes;      /* since stalled_since_ns */
 };
 
 struct h2 {
@@ -41,43 +45,43 @@ struct h2 {
     nghttp2_session *session;
     struct task flush;
     bool flush_due;
-    bool gone;                      /* the connection is; freed by the flush that is still due */
-    bool condemned;                 /* GOAWAY with an error is on its way: input is dropped */
+    bool gone;      /* the connection is; freed by the flush that is still due */
+    bool condemned; /* GOAWAY with an error is on its way: input is dropped */
     bool reading;
     bool seen_request;
     enum h2_drain drain;
     uint64_t drain_since_ns;
-    uint64_t idle_since_ns;         /* no stream since then */
-    struct h2_stream *streams;      /* nghttp2's and those whose handler still works */
+    uint64_t idle_since_ns;    /* no stream since then */
+    struct h2_stream *streams; /* nghttp2's and those whose handler still works */
     uint32_t stream_count;
-    struct h2_stream *dirty;        /* something to submit */
-    size_t buffered_bytes;          /* output of all streams */
-    bool any_held;                  /* a stream's user waits for on_writable */
-    struct block *input;            /* what nghttp2 reads at the moment */
-    size_t output_bytes;            /* in server->output */
+    struct h2_stream *dirty; /* something to submit */
+    size_t buffered_bytes;   /* output of all streams */
+    bool any_held;           /* a stream's user waits for on_writable */
+    struct block *input;     /* what nghttp2 reads at the moment */
+    size_t output_bytes;     /* in server->output */
     struct h2_accounts accounts;
 };
 
 /*   reading headers ──▶ dispatched ──▶ responded ──▶ submitted ──▶ response_sent
  *   carrier's part is over: closed (nghttp2 has let go of the id); user's part: released. Both, and not dirty: recycled. */
 struct h2_stream {
-    struct http_exchange exchange;  /* first */
-    struct h2 *h2;                  /* NULL: the connection is gone */
+    struct http_exchange exchange; /* first */
+    struct h2 *h2;                 /* NULL: the connection is gone */
     int32_t id;
     bool dispatched, request_ended, responded, submitted, finished, response_sent;
     bool closed, released, held, is_dirty, own_reset;
-    bool too_large;                 /* more header fields or bytes than the limits: not stored */
+    bool too_large; /* more header fields or bytes than the limits: not stored */
     uint32_t header_capacity;
-    uint32_t header_bytes;          /* decoded, 32 a field included */
-    uint32_t unconsumed_bytes;      /* of the request body */
-    struct http_header *fields;     /* exchange.headers, writable */
+    uint32_t header_bytes;      /* decoded, 32 a field included */
+    uint32_t unconsumed_bytes;  /* of the request body */
+    struct http_header *fields; /* exchange.headers, writable */
     nghttp2_nv *response;
     size_t response_count;
     nghttp2_nv *trailers;
     size_t trailer_count;
-    struct buf out;                 /* response body that nghttp2 has not taken */
-    size_t out_sent;                /* bytes of out that are gone */
-    struct h2_stream *next, *prev;  /* of h2->streams; next: also of the server's free list */
+    struct buf out;                /* response body that nghttp2 has not taken */
+    size_t out_sent;               /* bytes of out that are gone */
+    struct h2_stream *next, *prev; /* of h2->streams; next: also of the server's free list */
     struct h2_stream *next_dirty;
 };
 

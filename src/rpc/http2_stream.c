@@ -198,8 +198,8 @@ static bool room_for_field(struct h2_stream *s)
     if (s->exchange.header_count < s->header_capacity)
         return true;
     uint32_t capacity = s->header_capacity ? s->header_capacity * 2 : FIELDS_FIRST;
-    struct http_header *fields = arena_grow(&s->exchange.arena, s->fields, s->header_capacity * sizeof *fields,
-                                            capacity * sizeof *fields);
+    struct http_header *fields =
+        arena_grow(&s->exchange.arena, s->fields, s->header_capacity * sizeof *fields, capacity * sizeof *fields);
     if (!fields)
         return false;
     s->fields = fields;
@@ -287,8 +287,8 @@ static void reset_stream(struct h2_stream *s, uint32_t code)
 /* Values that differ from call to call would only push the useful ones out of the peer's table. */
 static bool is_unique(struct slice name)
 {
-    return (name.size == 16 && memcmp(name.data, "prism-request-id", 16) == 0) || slice_eq(name, SLICE("grpc-message")) ||
-           slice_eq(name, SLICE("grpc-status-details-bin"));
+    return (name.size == 16 && memcmp(name.data, "prism-request-id", 16) == 0) ||
+           slice_eq(name, SLICE("grpc-message")) || slice_eq(name, SLICE("grpc-status-details-bin"));
 }
 
 static uint8_t *put_field(nghttp2_nv *to, const struct http_header *h, uint8_t *bytes)

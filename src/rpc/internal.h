@@ -8,6 +8,7 @@
 #ifndef PRISM_RPC_INTERNAL_H
 #define PRISM_RPC_INTERNAL_H
 
+#include "base/map.h"
 #include "rpc/gzip.h"
 #include "rpc/h2mem.h"
 #include "rpc/random.h"
@@ -59,21 +60,15 @@ struct endpoint {
     const struct rpc_handlers *handlers;
     void (*page)(void *context, struct http_exchange *);
     void *context;
-};
-
-struct endpoint_table {
-    struct endpoint *rows; /* open addressing; key.data NULL: free */
-    uint32_t count;
-    uint32_t capacity; /* a power of 2 */
+    char text[]; /* the key */
 };
 
 struct rpc_server {
     struct rpc_server_options options;
     struct rpc_server_stats stats;
     struct loop *loop;
-    struct endpoint_table endpoints;
+    struct map endpoints; /* struct endpoint by its key */
     struct listener *listener;
-    struct tls *tls;
     struct connection *connections;
     struct call *calls; /* in flight */
     struct timer sweep; /* once a second while there are connections */
@@ -84,6 +79,7 @@ struct rpc_server {
     void (*drained)(void *context);
     void *drained_context;
     struct task drained_task;
+    struct task close_task;
     bool drained_due;
     /* Shared by the calls of this loop, one user at a time. */
     struct random_pool random;

@@ -27,29 +27,30 @@ struct rpc_message {
 };
 
 struct rpc_handlers {
-    void (*on_start)(struct rpc_call *);                              /* headers are there; may be NULL */
-    void (*on_message)(struct rpc_call *, const struct rpc_message *); /* streams: rpc_receive(call) asks for the next one */
-    void (*on_end)(struct rpc_call *);                                /* the peer sends no more */
-    void (*on_ready)(struct rpc_call *);                              /* after rpc_send said FLOW_HOLD; may be NULL */
-    void (*on_cancel)(struct rpc_call *, enum err);                   /* the answer interests nobody any more; finish soon */
+    void (*on_start)(struct rpc_call *); /* headers are there; may be NULL */
+    void (*on_message)(struct rpc_call *,
+                       const struct rpc_message *); /* streams: rpc_receive(call) asks for the next one */
+    void (*on_end)(struct rpc_call *);              /* the peer sends no more */
+    void (*on_ready)(struct rpc_call *);            /* after rpc_send said FLOW_HOLD; may be NULL */
+    void (*on_cancel)(struct rpc_call *, enum err); /* the answer interests nobody any more; finish soon */
 };
 
 struct rpc_call {
     const struct pb_method *method;
-    void *context;              /* of the service, from rpc_server_add */
-    void *user;                 /* the handler's */
+    void *context; /* of the service, from rpc_server_add */
+    void *user;    /* the handler's */
     struct rpc_server *server;
     struct loop *loop;
-    struct arena *arena;        /* of the call; the handler makes everything here */
-    struct diag diag;           /* error context for rpc_finish; in arena */
+    struct arena *arena; /* of the call; the handler makes everything here */
+    struct diag diag;    /* error context for rpc_finish; in arena */
     enum rpc_wire wire;
     bool cancelled;
-    uint64_t start_ns;          /* loop time at the headers */
-    uint64_t deadline_ns;       /* monotonic; UINT64_MAX: none */
+    uint64_t start_ns;           /* loop time at the headers */
+    uint64_t deadline_ns;        /* monotonic; UINT64_MAX: none */
     struct slice namespace_name; /* metadata prism-namespace, or from the path; empty: none */
-    struct slice request_id;    /* given or made; echoed */
-    struct slice traceparent;   /* given or made */
-    const char *peer_identity;  /* of the client certificate; NULL: none */
+    struct slice request_id;     /* given or made; echoed */
+    struct slice traceparent;    /* given or made */
+    const char *peer_identity;   /* of the client certificate; NULL: none */
     const char *peer_address;
 };
 
@@ -77,14 +78,16 @@ void rpc_finish(struct rpc_call *, enum err);
 
 struct rpc_server_options {
     struct loop *loop;
-    uint32_t message_bytes_max;    /* of a request message; rpc_call_limit changes it for one call */
+    uint32_t message_bytes_max; /* of a request message; rpc_call_limit changes it for one call */
     /* The message limit of one call, asked when its headers are there; NULL: message_bytes_max for all. */
     uint32_t (*message_limit)(void *context, struct rpc_call *);
-    void (*on_finished)(void *context, struct rpc_call *, enum err, uint64_t bytes_in, uint64_t bytes_out); /* log, metrics; may be NULL */
+    void (*on_finished)(void *context, struct rpc_call *, enum err, uint64_t bytes_in,
+                        uint64_t bytes_out); /* log, metrics; may be NULL */
     void *context;
-    uint32_t connections_max;      /* of this server */
+    uint32_t connections_max; /* of this server */
 };
-enum err rpc_server_new(const struct rpc_server_options *, struct rpc_server **ret_server) __attribute__((warn_unused_result));
+enum err rpc_server_new(const struct rpc_server_options *, struct rpc_server **ret_server)
+    __attribute__((warn_unused_result));
 /* Before serving. The tables must outlive the server. */
 enum err rpc_server_add(struct rpc_server *, const struct pb_service *, const struct rpc_handlers *, void *context);
 /* A plain HTTP page: GET /health, GET /metrics. The function answers with http_respond, http_write, http_finish, http_release. */
