@@ -84,8 +84,8 @@ struct rpc_server {
     /* Shared by the calls of this loop, one user at a time. */
     struct random_pool random;
     struct gzip gzip;
-    struct buf encoded;  /* a message on its way out */
-    struct buf inflated; /* a message on its way in */
+    struct buf encoded; /* a message on its way out */
+    struct buf scratch; /* a message on its way in */
     /* HTTP/2. */
     struct nghttp2_session_callbacks *h2_callbacks;
     struct nghttp2_option *h2_option;

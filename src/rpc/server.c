@@ -283,10 +283,12 @@ static const struct endpoint *find_page(const struct rpc_server *s, const struct
 static bool is_grpc(const struct http_exchange *x)
 {
     struct slice type = http_header_get(x, "content-type"), grpc = SLICE("application/grpc");
-    if (x->http1 || !slice_starts_with(type, grpc))
+    if (x->http1 || !slice_starts_with(type, grpc) || !slice_eq(x->method, SLICE("POST")))
         return false;
-    uint8_t after = type.size > grpc.size ? type.data[grpc.size] : ';';
-    return after == '+' || after == ';';
+    struct slice rest = slice_skip(type, grpc.size);
+    if (slice_starts_with(rest, SLICE("+proto")))
+        rest = slice_skip(rest, 6);
+    return rest.size == 0 || rest.data[0] == ';';
 }
 
 void http_dispatch(struct http_exchange *x)
@@ -413,7 +415,7 @@ static enum err init(struct rpc_server *s, const struct rpc_server_options *opti
     map_init(&s->endpoints, ENDPOINTS_MAX, &secret);
     gzip_init(&s->gzip);
     buf_init(&s->encoded, LIMIT_MESSAGE_BYTES_MAX + 1024);
-    buf_init(&s->inflated, LIMIT_MESSAGE_BYTES_MAX);
+    buf_init(&s->scratch, LIMIT_MESSAGE_BYTES_MAX);
     s->output = mem_alloc(OUTPUT_BATCH_BYTES);
     return s->output ? h2_server_init(s) : ERR_NOMEM;
 }
@@ -472,7 +474,7 @@ void rpc_server_free(struct rpc_server *s)
     free_endpoints(s);
     gzip_fini(&s->gzip);
     buf_fini(&s->encoded);
-    buf_fini(&s->inflated);
+    buf_fini(&s->scratch);
     mem_free(s->output);
     mem_free(s);
 }
