@@ -45,10 +45,7 @@ GEN_STAMP := $(GEN)/.stamp
 CORE_SRC  := $(wildcard src/base/*.c) $(wildcard src/pb/*.c) $(wildcard src/pb/bootstrap/*.c)
 PLUGIN_SRC := $(wildcard codegen/*.c)
 CORE_OBJ  := $(CORE_SRC:%.c=$(ROOT)/obj/%.o)
-PLUGIN    := $(if $(PLUGIN_SRC),$(ROOT)/protoc-gen-prism)
-ifeq ($(PLUGIN),)
-GEN_C     :=
-endif
+PLUGIN    := $(ROOT)/protoc-gen-prism
 
 LIB_SRC := $(filter-out src/cmd/%,$(shell find src -name '*.c' | sort))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_C))
@@ -78,7 +75,6 @@ $(ROOT)/obj/src/%.o: src/%.c | $(ROOT)/.tree
 	$(CC_release) $(CPPFLAGS) $(filter-out $(OPT_$(VARIANT)),$(CFLAGS)) $(OPT_release) -MMD -MP -c $< -o $@
 endif
 
-ifneq ($(PLUGIN),)
 $(PLUGIN): $(CORE_OBJ) $(PLUGIN_SRC:%.c=$(ROOT)/obj/%.o)
 	$(CC_release) -pthread $^ -o $@ -lm
 
@@ -92,11 +88,6 @@ $(GEN_C): $(GEN_STAMP) ;
 .PHONY: bootstrap
 bootstrap: $(PLUGIN) ## regenerates the plug-in's own tables, src/pb/bootstrap/
 	$(PROTOC) --prism_out=src/pb/bootstrap --prism_opt=bootstrap $(BOOTSTRAP)
-
-else
-$(GEN_STAMP):
-	@mkdir -p $(GEN) && touch $@
-endif
 
 $(B)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) | $(ROOT)/.tree
 	@mkdir -p $(@D)
@@ -134,7 +125,7 @@ unit: $(UNIT_BIN) ## unit tests of this VARIANT
 	@tests/unit/run $(UNIT_BIN)
 
 .PHONY: everything
-everything: build $(LIB) $(UNIT_BIN) ## programs, library and unit tests of this VARIANT, none of them run
+everything: build $(UNIT_BIN) ## programs, library and unit tests of this VARIANT, none of them run
 
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)
@@ -151,7 +142,7 @@ $(ROOT)/tool/%: $(ROOT)/obj/tooling/%.o $(filter $(ROOT)/obj/src/base/%,$(CORE_O
 	@mkdir -p $(@D)
 	$(CC_release) -pthread $^ -o $@ -lm
 .PHONY: docs
-docs: $(ROOT)/tool/errors_page $(PLUGIN) ## generated pages of docs/reference
+docs: $(PLUGIN) $(ROOT)/tool/errors_page ## generated pages of docs/reference; DOCS= a folder below this one
 	@mkdir -p $(DOCS)
 	$(PROTOC) --prism_out=. --prism_opt=docs=$(DOCS) $(PROTOS:proto/%=%)
 	$(ROOT)/tool/errors_page > $(DOCS)/errors.md
