@@ -29,6 +29,7 @@ struct rpc_client_options {
     uint32_t message_bytes_max;  /* 0: LIMIT_MESSAGE_BYTES_MAX */
 };
 enum err rpc_client_new(const struct rpc_client_options *, struct diag *, struct rpc_client **ret_client);
+/* Calls in flight end here with CANCELLED (on_end is called before it returns). Memory is given back by the loop. */
 void rpc_client_free(struct rpc_client *);
 
 struct rpc_client_call_options {

@@ -53,30 +53,6 @@ static bool is_full(const struct h2 *h)
     return conn_queued_bytes(h->connection->conn) >= LIMIT_OUTPUT_QUEUE_BYTES;
 }
 
-static void write_batch(struct h2 *h)
-{
-    if (h->output_bytes == 0)
-        return;
-    struct slice all = slice_of(h->server->output, h->output_bytes);
-    h->output_bytes = 0;
-    h->server->stats.bytes_out += all.size;
-    conn_write(h->connection->conn, &all, 1);
-}
-
-static void put(struct h2 *h, const uint8_t *data, size_t size)
-{
-    while (size) {
-        size_t room = OUTPUT_BATCH_BYTES - h->output_bytes;
-        size_t part = size < room ? size : room;
-        memcpy(h->server->output + h->output_bytes, data, part);
-        h->output_bytes += part;
-        data += part;
-        size -= part;
-        if (h->output_bytes == OUTPUT_BATCH_BYTES)
-            write_batch(h);
-    }
-}
-
 /* The payload of a DATA frame goes from the stream's buffer into the batch. */
 static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t length,
                         nghttp2_data_source *source, void *user)
@@ -88,8 +64,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     if (is_full(h))
         return NGHTTP2_ERR_WOULDBLOCK;
     struct slice body = h2_stream_take(source->ptr, length);
-    put(h, head, FRAME_HEAD_BYTES);
-    put(h, body.data, body.size);
+    batch_put(&h->server->output, h->connection->conn, head, FRAME_HEAD_BYTES);
+    batch_put(&h->server->output, h->connection->conn, body.data, body.size);
     h2_account_data(h, body.size);
     return 0;
 }
@@ -97,16 +73,20 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 /* ERR_NOMEM: nghttp2 could not go on. */
 static enum err produce(struct h2 *h)
 {
+    uint64_t before = h->server->output.written_bytes;
     while (!is_full(h)) {
         const uint8_t *data;
         ssize_t size = nghttp2_session_mem_send(h->session, &data);
-        if (size < 0)
+        if (size < 0) {
+            h->server->output.size = 0;
             return ERR_NOMEM;
+        }
         if (size == 0)
             break;
-        put(h, data, (size_t)size);
+        batch_put(&h->server->output, h->connection->conn, data, (size_t)size);
     }
-    write_batch(h);
+    batch_write(&h->server->output, h->connection->conn);
+    h->server->stats.bytes_out += h->server->output.written_bytes - before;
     return OK;
 }
 

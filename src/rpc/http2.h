@@ -58,7 +58,6 @@ struct h2 {
     size_t buffered_bytes;   /* output of all streams */
     bool any_held;           /* a stream's user waits for on_writable */
     struct block *input;     /* what nghttp2 reads at the moment */
-    size_t output_bytes;     /* in server->output */
     struct h2_accounts accounts;
 };
 

@@ -9,6 +9,7 @@
 #define PRISM_RPC_INTERNAL_H
 
 #include "base/map.h"
+#include "rpc/batch.h"
 #include "rpc/gzip.h"
 #include "rpc/h2mem.h"
 #include "rpc/random.h"
@@ -92,9 +93,8 @@ struct rpc_server {
     struct h2mem h2mem;
     struct h2_stream *h2_free; /* streams to use again, with their first arena chunk */
     uint32_t h2_free_count;
-    uint8_t *output; /* OUTPUT_BATCH_BYTES: frames on their way to conn_write */
+    struct batch output; /* empty between flushes; of the connection that is being flushed */
 };
-enum { OUTPUT_BATCH_BYTES = 64 << 10 };
 
 /* NULL: there is none. JSON: "interface_id/Method". */
 const struct endpoint *server_find(const struct rpc_server *, struct slice key);

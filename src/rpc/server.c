@@ -416,8 +416,8 @@ static enum err init(struct rpc_server *s, const struct rpc_server_options *opti
     gzip_init(&s->gzip);
     buf_init(&s->encoded, LIMIT_MESSAGE_BYTES_MAX + 1024);
     buf_init(&s->scratch, LIMIT_MESSAGE_BYTES_MAX);
-    s->output = mem_alloc(OUTPUT_BATCH_BYTES);
-    return s->output ? h2_server_init(s) : ERR_NOMEM;
+    enum err e = batch_init(&s->output);
+    return e ? e : h2_server_init(s);
 }
 
 enum err rpc_server_new(const struct rpc_server_options *options, struct rpc_server **ret_server)
@@ -475,7 +475,7 @@ void rpc_server_free(struct rpc_server *s)
     gzip_fini(&s->gzip);
     buf_fini(&s->encoded);
     buf_fini(&s->scratch);
-    mem_free(s->output);
+    batch_fini(&s->output);
     mem_free(s);
 }
 
