@@ -1,0 +1,84 @@
+"""A prism-proxy of the test's own: free ports, data and configuration in a folder that is removed afterwards."""
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from .stubs import ROOT
+
+DRIVERS = ["memory", "sqlite"]
+START_S = 30
+
+# One set of namespaces a driver. What they differ in is what the suites test.
+NAMESPACES = """
+  - {name: %(d)s, backend: %(d)s, description: "as it comes"}
+  - {name: %(d)s-other, backend: %(d)s}
+  - {name: %(d)s-ttl, backend: %(d)s, ttl: {default: 1h}}
+  - {name: %(d)s-finite, backend: %(d)s, ttl: {default: 10m, max: 1h, allow_infinite: false}}
+  - {name: %(d)s-small, backend: %(d)s, limits: {message_bytes: 64KiB, transactions: 3}}
+  - {name: %(d)s-big, backend: %(d)s, limits: {message_bytes: 16MiB}}
+"""
+
+
+def binary():
+    return os.environ.get("PRISM_PROXY", os.path.join(ROOT, "build", "prism-proxy"))
+
+
+class Proxy:
+    """start() … stop(); restart() keeps data and configuration, and takes the same ports again."""
+
+    def __init__(self, extra_config=""):
+        self.folder = tempfile.mkdtemp(prefix="prism-acceptance.")
+        self.listen = self.metrics = "127.0.0.1:0"
+        self.process = None
+        self.config = os.path.join(self.folder, "prism.yaml")
+        with open(self.config, "w") as out:
+            out.write(extra_config + "namespaces:\n" + "".join(NAMESPACES % {"d": d} for d in DRIVERS))
+
+    def start(self):
+        self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen(
+            [binary(), "--config", self.config, "--data-dir", os.path.join(self.folder, "data"), "--listen", self.listen,
+             "--metrics-listen", self.metrics], stdout=subprocess.PIPE, stderr=self.log)
+        ready = self._ready_line()
+        self.listen, self.metrics = ready["listen"], ready["metrics"]
+        return self
+
+    def _ready_line(self):
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            if select.select([self.process.stdout], [], [], 0.2)[0]:
+                line = self.process.stdout.readline()
+                if line.startswith(b"{") and json.loads(line).get("event") == "ready":
+                    return json.loads(line)
+            if self.process.poll() is not None:
+                break
+        raise RuntimeError("%s did not become ready (exit %s): %s" % (binary(), self.process.poll(), self.log_text()))
+
+    def log_text(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as log:
+            return log.read()[-4000:]
+
+    def stop(self, with_signal=signal.SIGTERM):
+        """Ends it and answers its exit code."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        code = self.process.wait(timeout=60)
+        self.process.stdout.close()
+        self.log.close()
+        self.process = None
+        return code
+
+    def restart(self, with_signal=signal.SIGTERM):
+        self.stop(with_signal)
+        return self.start()
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
