@@ -124,6 +124,11 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(LIB)
 unit: $(UNIT_BIN) ## unit tests of this VARIANT
 	@tests/unit/run $(UNIT_BIN)
 
+# C halves of tests that are written in other languages: tests/conform/<x>.c.
+$(B)/conform/%: $(B)/obj/tests/conform/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
 .PHONY: everything
 everything: build $(UNIT_BIN) ## programs, library and unit tests of this VARIANT, none of them run
 

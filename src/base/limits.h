@@ -36,8 +36,10 @@ enum {
     /* Protobuf and JSON: stack and memory that hostile input can ask for. */
     LIMIT_PB_DEPTH = 100,                     /* the specification's default */
     LIMIT_PB_BYTES = 0x7fffffff,              /* one message: sizes fit 31 bits, as in the specification */
+    LIMIT_FIELD_VIOLATIONS = 20,              /* named in one answer */
     LIMIT_PB_FILES = 10000,                   /* of one descriptor pool */
     LIMIT_PB_SYMBOLS = 1000000,
+    LIMIT_PB_FIELDS = 4096,                   /* of one message that a descriptor defines */
     LIMIT_PB_POOL_BYTES = 512 << 20,
     LIMIT_JSON_DEPTH = 100,
     LIMIT_YAML_DEPTH = 32,

@@ -4,7 +4,7 @@
  *   1. p never passes end; every length is compared with what is left before it is used.
  *   2. Memory taken is charged against the caller's limit first: two bytes of input can ask for a whole struct.
  *   3. Work is linear in the input, up to a logarithm: arrays and unknown fields grow by doubling, and maps find their
- *      repeated keys by sorting at the end (map_unique), so no input makes it quadratic.
+ *      repeated keys by sorting at the end (pb_map_unique), so no input makes it quadratic.
  *   4. A field whose wire type is not the table's is unknown, as in the official decoders; packed and unpacked are both taken.
  *
  * Functions return the position behind what they read, or NULL with the reason in decoder.err.
@@ -12,8 +12,8 @@
 #include <assert.h>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "pb/map.h"
-#include "pb/utf8.h"
 #include "pb/wire.h"
 
 enum { ARRAY_CAPACITY_MIN = 4, UNKNOWN_CAPACITY_MIN = 64 };
@@ -180,13 +180,28 @@ static uint8_t *sub_message(struct decoder *d, const struct pb_field *f, uint8_t
     return *slot;
 }
 
+/* An entry that came without its message value has an empty one. */
+static bool complete_entry(struct decoder *d, const struct pb_message *entry_table, uint8_t *entry)
+{
+    const struct pb_field *value = &entry_table->fields[1];
+    if (value->type != PB_MESSAGE)
+        return true;
+    void **slot = (void **)(void *)(entry + value->offset);
+    if (!*slot)
+        *slot = new_message(d, value->message);
+    return *slot;
+}
+
 static const uint8_t *decode_message(struct decoder *d, const struct pb_field *f, const uint8_t *p, size_t size,
                                      uint32_t depth, uint8_t *message)
 {
     if (depth == 0)
         return fail(d, ERR_PB_DEPTH);
     uint8_t *sub = sub_message(d, f, message);
-    return sub ? decode_fields(d, f->message, p, p + size, depth - 1, sub) : NULL;
+    p = sub ? decode_fields(d, f->message, p, p + size, depth - 1, sub) : NULL;
+    if (p && f->card == PB_MAP && !complete_entry(d, f->message, sub))
+        return NULL;
+    return p;
 }
 
 static inline const uint8_t *decode_len(struct decoder *d, const struct pb_field *f, const uint8_t *p,
@@ -199,7 +214,7 @@ static inline const uint8_t *decode_len(struct decoder *d, const struct pb_field
     if (f->type == PB_MESSAGE)
         return decode_message(d, f, p, size, depth, message);
     struct slice text = slice_of(p, size);
-    if (f->type == PB_STRING && !pb_utf8_valid(text))
+    if (f->type == PB_STRING && !utf8_valid(text))
         return fail(d, ERR_PB_UTF8);
     struct slice *slot = value_slot(d, f, message);
     if (!slot)
@@ -403,7 +418,7 @@ static enum err settle_maps(struct decoder *d)
     for (struct touched_map *m = d->maps; m; m = m->next) {
         m->map->capacity &= ~MAP_TOUCHED;
         if (!err && m->map->count > 1)
-            err = map_unique(m->map, m->entry, d->arena);
+            err = pb_map_unique(m->map, m->entry, d->arena);
     }
     return err;
 }

@@ -7,16 +7,20 @@ enum { PATH_FILE_SERVICE = 6, PATH_SERVICE_METHOD = 2 };
 static enum err define_method(struct draft *d, const struct google_protobuf_method_descriptor_proto *proto,
                               const struct pb_service *service, struct pb_method *m)
 {
+    const struct prism_method_options *o;
     m->service = service;
-    m->name = draft_join(d, "", proto->name);
-    m->path = m->name ? arena_printf(&d->pool->arena, "/%s/%s", service->name, m->name) : NULL;
-    const struct prism_method_options *o = draft_options(d, &prism_method_options_pb, proto->options);
-    if (!m->path || !o)
+    enum err err = pb_draft_name(d, "", proto->name, &m->name);
+    if (!err)
+        err = pb_draft_options(d, &prism_method_options_pb, proto->options, &o);
+    if (err)
+        return err;
+    m->path = arena_printf(&d->pool->arena, "/%s/%s", service->name, m->name);
+    if (!m->path)
         return ERR_NOMEM;
-    m->input = pool_resolve(d->pool, SYMBOL_MESSAGE, proto->input_type);
-    m->output = pool_resolve(d->pool, SYMBOL_MESSAGE, proto->output_type);
+    m->input = pb_pool_resolve(d->pool, SYMBOL_MESSAGE, proto->input_type);
+    m->output = pb_pool_resolve(d->pool, SYMBOL_MESSAGE, proto->output_type);
     if (!m->input || !m->output)
-        return draft_invalid(d, "%s: its request or response is not there", m->path);
+        return pb_draft_invalid(d, "%s: its request or response is not there", m->path);
     m->client_streaming = proto->client_streaming;
     m->server_streaming = proto->server_streaming;
     m->idempotent = o->idempotent;
@@ -38,7 +42,7 @@ static enum err define_methods(struct draft *d, const struct google_protobuf_ser
         if (err)
             return err;
         const int32_t path[] = {PATH_FILE_SERVICE, (int32_t)index, PATH_SERVICE_METHOD, (int32_t)i};
-        methods[i].doc = draft_comment(d, path, 4);
+        methods[i].doc = pb_draft_comment(d, path, 4);
     }
     s->methods = methods;
     s->method_count = proto->method.count;
@@ -48,16 +52,17 @@ static enum err define_methods(struct draft *d, const struct google_protobuf_ser
 static enum err service_options(struct draft *d, const struct google_protobuf_service_descriptor_proto *proto,
                                 struct pb_service *s)
 {
-    const struct prism_service_options *o = draft_options(d, &prism_service_options_pb, proto->options);
-    if (!o)
-        return ERR_NOMEM;
+    const struct prism_service_options *o;
+    enum err err = pb_draft_options(d, &prism_service_options_pb, proto->options, &o);
+    if (err)
+        return err;
     s->require_auth = o->require_auth;
     s->rate_limit_rps = o->rate_limit_rps;
-    if (o->interface_id.size && !(s->interface_id = draft_text(d, o->interface_id)))
-        return ERR_NOMEM;
-    if (o->interface_version.size && !(s->interface_version = draft_text(d, o->interface_version)))
-        return ERR_NOMEM;
-    return OK;
+    if (o->interface_id.size)
+        err = pb_draft_name(d, "", o->interface_id, &s->interface_id);
+    if (!err && o->interface_version.size)
+        err = pb_draft_text(d, o->interface_version, &s->interface_version);
+    return err;
 }
 
 static enum err define_service(struct draft *d, const struct google_protobuf_service_descriptor_proto *proto,
@@ -69,17 +74,16 @@ static enum err define_service(struct draft *d, const struct google_protobuf_ser
         return ERR_NOMEM;
     *entry = s;
     s->file = d->file;
-    s->name = draft_join(d, d->file->package, proto->name);
-    if (!s->name)
-        return proto->name.size ? ERR_NOMEM : draft_invalid(d, "a service has no name");
-    s->doc = draft_comment(d, (int32_t[]){PATH_FILE_SERVICE, (int32_t)index}, 2);
-    enum err err = service_options(d, proto, s);
+    s->doc = pb_draft_comment(d, (int32_t[]){PATH_FILE_SERVICE, (int32_t)index}, 2);
+    enum err err = pb_draft_name(d, d->file->package, proto->name, &s->name);
+    if (!err)
+        err = service_options(d, proto, s);
     if (!err)
         err = define_methods(d, proto, index, s);
-    return err ? err : pool_enter(d, SYMBOL_SERVICE, slice_str(s->name), s, NULL);
+    return err ? err : pb_pool_enter(d, SYMBOL_SERVICE, slice_str(s->name), s);
 }
 
-enum err define_services(struct draft *d)
+enum err pb_define_services(struct draft *d)
 {
     for (uint32_t i = 0; i < d->proto->service.count; i++) {
         enum err err = define_service(d, PB_AT(d->proto->service, void *, i), i);
@@ -115,7 +119,7 @@ static void sift_down(struct google_protobuf_source_code_info_location **heap, u
 }
 
 /* Heap sort: in place, and never quadratic. */
-enum err draft_index_comments(struct draft *d)
+enum err pb_draft_index_comments(struct draft *d)
 {
     if (!d->pool->options.comments || !d->proto->source_code_info)
         return OK;
@@ -152,7 +156,7 @@ static const char *comment_text(struct draft *d, struct slice comment)
     return text;
 }
 
-const char *draft_comment(struct draft *d, const int32_t *path, uint32_t depth)
+const char *pb_draft_comment(struct draft *d, const int32_t *path, uint32_t depth)
 {
     uint32_t low = 0, high = d->location_count;
     while (low < high) {

@@ -4,7 +4,7 @@
 
 enum { SMALL = 8 };
 
-int map_key_cmp(const struct pb_field *key, const void *a, const void *b)
+int pb_map_key_cmp(const struct pb_field *key, const void *a, const void *b)
 {
     const uint8_t *x = (const uint8_t *)a + key->offset, *y = (const uint8_t *)b + key->offset;
     if (key->type == PB_STRING)
@@ -32,7 +32,7 @@ static void unique_small(struct pb_array *map, const struct pb_field *key)
     void **entries = entries_of(map);
     for (uint32_t i = 0; i < map->count; i++)
         for (uint32_t later = i + 1; later < map->count && entries[i]; later++)
-            if (map_key_cmp(key, entries[i], entries[later]) == 0)
+            if (pb_map_key_cmp(key, entries[i], entries[later]) == 0)
                 entries[i] = NULL;
 }
 
@@ -43,7 +43,7 @@ static void merge(const struct pb_field *key, void *const *entries, const uint32
     uint32_t left = low, right = middle;
     for (uint32_t i = low; i < high; i++) {
         bool take_left =
-            left < middle && (right == high || map_key_cmp(key, entries[from[left]], entries[from[right]]) <= 0);
+            left < middle && (right == high || pb_map_key_cmp(key, entries[from[left]], entries[from[right]]) <= 0);
         to[i] = take_left ? from[left++] : from[right++];
     }
 }
@@ -76,12 +76,12 @@ static enum err unique_large(struct pb_array *map, const struct pb_field *key, s
     void **entries = entries_of(map);
     const uint32_t *sorted = sort(key, entries, positions, positions + count, count);
     for (uint32_t i = 0; i + 1 < count; i++)
-        if (map_key_cmp(key, entries[sorted[i]], entries[sorted[i + 1]]) == 0)
+        if (pb_map_key_cmp(key, entries[sorted[i]], entries[sorted[i + 1]]) == 0)
             entries[sorted[i]] = NULL;
     return OK;
 }
 
-enum err map_unique(struct pb_array *map, const struct pb_message *entry, struct arena *a)
+enum err pb_map_unique(struct pb_array *map, const struct pb_message *entry, struct arena *a)
 {
     const struct pb_field *key = &entry->fields[0];
     enum err err = OK;

@@ -5,8 +5,8 @@
 #include "pb/pb.h"
 
 /* Drops all entries of a key but the last; the others keep their order. O(n log n). ERR_NOMEM. */
-enum err map_unique(struct pb_array *map, const struct pb_message *entry, struct arena *);
+enum err pb_map_unique(struct pb_array *map, const struct pb_message *entry, struct arena *);
 /* Order of two entries' keys: <0, 0, >0. */
-int map_key_cmp(const struct pb_field *key, const void *a, const void *b);
+int pb_map_key_cmp(const struct pb_field *key, const void *a, const void *b);
 
 #endif

@@ -220,16 +220,22 @@ size_t pb_item_size(const struct pb_field *);              /* bytes of one value
 bool pb_has(const struct pb_field *, const void *message); /* present, by the field's own rule */
 
 /* ProtoJSON. */
+struct pb_pool;
 struct pb_json_options {
     bool proto_names;    /* write proto names instead of lowerCamelCase */
     bool defaults;       /* write fields that hold their default too */
     bool pretty;         /* two spaces a level */
     bool ignore_unknown; /* reader: unknown keys are skipped instead of refused */
     bool mask;           /* writer: "***" for fields marked mask_in_logs or pii */
+    const struct pb_pool
+        *types; /* where messages inside of Any are looked up, before the generated ones; may be NULL */
 };
-/* Errors name the JSON path in diag: ERR_JSON_MALFORMED, ERR_PB_DEPTH, ERR_NOMEM. */
+/* The message lives in the arena and borrows strings from json, which must live as long. Options may be NULL. diag gets the
+ * path, line and column. ERR_JSON_MALFORMED, ERR_PB_DEPTH, ERR_NOMEM. */
 enum err pb_json_read(const struct pb_message *, struct slice json, const struct pb_json_options *, struct arena *,
                       struct diag *, void **ret_message);
+/* Appends. ERR_JSON_MALFORMED: a value that JSON has no form for (a Timestamp out of range, an Any of unknown type), or the
+ * buffer's error. */
 enum err pb_json_write(const struct pb_message *, const void *message, const struct pb_json_options *, struct buf *);
 
 /* Checks Prism's field rules (required, max_length, validation), nested messages too. ERR_FIELD_INVALID with one

@@ -72,11 +72,11 @@ static enum err grow_symbols(struct pb_pool *pool)
     return OK;
 }
 
-enum err pool_enter(struct draft *d, enum symbol_kind kind, struct slice name, void *table, struct symbol **ret_symbol)
+enum err pb_pool_enter(struct draft *d, enum symbol_kind kind, struct slice name, void *table)
 {
     struct pb_pool *pool = d->pool;
     if (pool->symbol_count >= LIMIT_PB_SYMBOLS)
-        return draft_invalid(d, "more than %d types", LIMIT_PB_SYMBOLS);
+        return pb_draft_invalid(d, "more than %d types", LIMIT_PB_SYMBOLS);
     if (pool->symbol_count * 2 >= pool->symbol_capacity) {
         enum err err = grow_symbols(pool);
         if (err)
@@ -84,15 +84,13 @@ enum err pool_enter(struct draft *d, enum symbol_kind kind, struct slice name, v
     }
     struct symbol *s = slot_of(pool->symbols, pool->symbol_capacity, kind, name);
     if (s->name.data)
-        return draft_invalid(d, "%.*s is defined twice", SLICE_ARG(name));
+        return pb_draft_invalid(d, "%.*s is defined twice", SLICE_ARG(name));
     *s = (struct symbol){.kind = kind, .name = name, .table = table};
     pool->symbol_count++;
-    if (ret_symbol)
-        *ret_symbol = s;
     return OK;
 }
 
-struct symbol *pool_find(const struct pb_pool *pool, enum symbol_kind kind, struct slice name)
+struct symbol *pb_pool_find(const struct pb_pool *pool, enum symbol_kind kind, struct slice name)
 {
     if (!pool->symbol_capacity || !name.data)
         return NULL;
@@ -100,17 +98,17 @@ struct symbol *pool_find(const struct pb_pool *pool, enum symbol_kind kind, stru
     return s->name.data && s->kind == kind ? s : NULL;
 }
 
-void *pool_resolve(const struct pb_pool *pool, enum symbol_kind kind, struct slice reference)
+void *pb_pool_resolve(const struct pb_pool *pool, enum symbol_kind kind, struct slice reference)
 {
     if (reference.size == 0 || reference.data[0] != '.')
         return NULL;
-    struct symbol *s = pool_find(pool, kind, slice_skip(reference, 1));
+    struct symbol *s = pb_pool_find(pool, kind, slice_skip(reference, 1));
     return s ? s->table : NULL;
 }
 
 static void *table_of(const struct pb_pool *pool, enum symbol_kind kind, struct slice name)
 {
-    struct symbol *s = pool_find(pool, kind, name);
+    struct symbol *s = pb_pool_find(pool, kind, name);
     return s ? s->table : NULL;
 }
 
@@ -158,7 +156,7 @@ const struct pb_file *const *pb_pool_files(const struct pb_pool *pool, uint32_t 
 
 /* --- what drafts need --------------------------------------------------------------------------------------------------------- */
 
-enum err draft_invalid(struct draft *d, const char *format, ...)
+enum err pb_draft_invalid(struct draft *d, const char *format, ...)
 {
     char text[256];
     va_list args;
@@ -168,27 +166,43 @@ enum err draft_invalid(struct draft *d, const char *format, ...)
     return diag_set(d->diag, ERR_DESCRIPTOR_INVALID, "%.*s: %s", SLICE_ARG(d->proto->name), text);
 }
 
-const char *draft_text(struct draft *d, struct slice s)
+enum err pb_draft_text(struct draft *d, struct slice s, const char **ret_text)
 {
     struct slice copy;
-    if ((s.size && memchr(s.data, 0, s.size)) || !arena_copy(&d->pool->arena, s, &copy))
-        return NULL;
-    return (const char *)copy.data;
+    if (s.size && memchr(s.data, 0, s.size))
+        return pb_draft_invalid(d, "a NUL in a text");
+    if (!arena_copy(&d->pool->arena, s, &copy))
+        return ERR_NOMEM;
+    *ret_text = (const char *)copy.data;
+    return OK;
 }
 
-const char *draft_join(struct draft *d, const char *scope, struct slice name)
+/* As protoc has it: letters, digits, underscores, no digit first. Code is made of names. */
+static bool is_name(struct slice s)
 {
-    if (name.size == 0 || memchr(name.data, 0, name.size) || memchr(name.data, '.', name.size))
-        return NULL;
-    return arena_printf(&d->pool->arena, "%s%s%.*s", scope, *scope ? "." : "", SLICE_ARG(name));
+    for (size_t i = 0; i < s.size; i++) {
+        uint8_t c = s.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return s.size > 0;
 }
 
-void *draft_options(struct draft *d, const struct pb_message *table, const void *options)
+enum err pb_draft_name(struct draft *d, const char *scope, struct slice name, const char **ret_name)
+{
+    if (!is_name(name))
+        return pb_draft_invalid(d, "\"%.*s\" is not a name", SLICE_ARG(slice_take(name, 80)));
+    *ret_name = arena_printf(&d->pool->arena, "%s%s%.*s", scope, *scope ? "." : "", SLICE_ARG(name));
+    return *ret_name ? OK : ERR_NOMEM;
+}
+
+enum err pb_draft_options(struct draft *d, const struct pb_message *table, const void *options, void *ret_options)
 {
     const struct pb_unknown *unknown = options;
     struct slice bytes = unknown ? slice_of(unknown->data, unknown->size) : SLICE_EMPTY;
-    void *decoded;
-    return pb_decode(table, bytes, &d->pool->arena, NULL, &decoded) ? NULL : decoded;
+    enum err err = pb_decode(table, bytes, &d->pool->arena, NULL, ret_options);
+    return err && err != ERR_NOMEM ? pb_draft_invalid(d, "its options: %s", err_row(err)->text) : err;
 }
 
 /* --- files ------------------------------------------------------------------------------------------------------------------ */
@@ -212,7 +226,7 @@ static enum err link_dependencies(struct draft *d)
         struct slice name = PB_AT(names, struct slice, i);
         list[i] = pb_pool_file(d->pool, name);
         if (!list[i])
-            return draft_invalid(d, "its dependency %.*s is missing", SLICE_ARG(name));
+            return pb_draft_invalid(d, "its dependency %.*s is missing", SLICE_ARG(name));
     }
     d->file->dependencies = list;
     return OK;
@@ -223,14 +237,13 @@ static enum err name_file(struct draft *d, struct slice descriptor)
     struct slice syntax = d->proto->syntax;
     d->proto3 = slice_eq(syntax, SLICE("proto3"));
     if (d->proto->name.size == 0 || (syntax.size && !d->proto3 && !slice_eq(syntax, SLICE("proto2"))))
-        return draft_invalid(d, "it has no name, or a syntax that is neither proto2 nor proto3");
+        return pb_draft_invalid(d, "it has no name, or a syntax that is neither proto2 nor proto3");
     d->file = arena_new(&d->pool->arena, struct pb_file);
     if (!d->file)
         return ERR_NOMEM;
     d->file->descriptor = descriptor;
-    d->file->name = draft_text(d, d->proto->name);
-    d->file->package = draft_text(d, d->proto->package);
-    return d->file->name && d->file->package ? OK : ERR_NOMEM;
+    enum err err = pb_draft_text(d, d->proto->name, &d->file->name);
+    return err ? err : pb_draft_text(d, d->proto->package, &d->file->package);
 }
 
 static enum err finish_file(struct draft *d)
@@ -243,13 +256,13 @@ static enum err finish_file(struct draft *d)
     if (!file->messages || !file->enums || !file->services || !entry)
         return ERR_NOMEM;
     *entry = file;
-    return pool_enter(d, SYMBOL_FILE, slice_str(file->name), file, NULL);
+    return pb_pool_enter(d, SYMBOL_FILE, slice_str(file->name), file);
 }
 
 static enum err make_file(struct draft *d, struct slice descriptor)
 {
-    static enum err (*const steps[])(struct draft *) = {link_dependencies, draft_index_comments, declare_types,
-                                                        define_messages,   define_services,      finish_file};
+    static enum err (*const steps[])(struct draft *) = {link_dependencies,  pb_draft_index_comments, pb_declare_types,
+                                                        pb_define_messages, pb_define_services,      finish_file};
     enum err err = name_file(d, descriptor);
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !err; i++)
         err = steps[i](d);
@@ -269,7 +282,7 @@ enum err pb_pool_add(struct pb_pool *pool, struct slice bytes, struct diag *diag
     if (pb_pool_file(pool, d.proto->name))
         return OK;
     if (pool->files.count >= LIMIT_PB_FILES)
-        return draft_invalid(&d, "more than %d files", LIMIT_PB_FILES);
+        return pb_draft_invalid(&d, "more than %d files", LIMIT_PB_FILES);
     return make_file(&d, copy);
 }
 

@@ -10,8 +10,7 @@ enum symbol_kind { SYMBOL_MESSAGE, SYMBOL_ENUM, SYMBOL_SERVICE, SYMBOL_FILE };
 struct symbol {
     enum symbol_kind kind;
     struct slice name;
-    void *table;                                          /* struct pb_message, pb_enum, pb_service, pb_file */
-    const struct google_protobuf_descriptor_proto *proto; /* of messages */
+    void *table; /* struct pb_message, pb_enum, pb_service, pb_file */
 };
 
 struct pb_pool {
@@ -36,25 +35,30 @@ struct draft {
 };
 
 /* Enters a name. ERR_DESCRIPTOR_INVALID where it is taken. */
-enum err pool_enter(struct draft *, enum symbol_kind, struct slice name, void *table, struct symbol **ret_symbol);
-struct symbol *pool_find(const struct pb_pool *, enum symbol_kind, struct slice name);
+enum err pb_pool_enter(struct draft *, enum symbol_kind, struct slice name, void *table);
+struct symbol *pb_pool_find(const struct pb_pool *, enum symbol_kind, struct slice name);
 /* The table of a reference as descriptors write it, ".package.Name"; NULL: none. */
-void *pool_resolve(const struct pb_pool *, enum symbol_kind, struct slice reference);
+void *pb_pool_resolve(const struct pb_pool *, enum symbol_kind, struct slice reference);
 
-/* NUL-terminated copy. NULL: out of memory, or an inner NUL. */
-const char *draft_text(struct draft *, struct slice);
-/* "scope.name". */
-const char *draft_join(struct draft *, const char *scope, struct slice name);
-enum err draft_invalid(struct draft *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* NUL-terminated copy. ERR_DESCRIPTOR_INVALID: there is a NUL inside. */
+enum err pb_draft_text(struct draft *, struct slice, const char **ret_text);
+/* "scope.name", checked to be a name. */
+enum err pb_draft_name(struct draft *, const char *scope, struct slice name, const char **ret_name);
+enum err pb_draft_invalid(struct draft *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The comment in front of the element at a path of the source info; NULL: none. */
-const char *draft_comment(struct draft *, const int32_t *path, uint32_t depth);
-enum err draft_index_comments(struct draft *);
+const char *pb_draft_comment(struct draft *, const int32_t *path, uint32_t depth);
+enum err pb_draft_index_comments(struct draft *);
 
 /* First all names, then the rows, so that types may refer to later ones. Paths are those of the source info. */
-enum err declare_types(struct draft *);
-enum err define_messages(struct draft *);
-enum err define_services(struct draft *);
-/* Options of a descriptor: its extensions decoded by one of the tables of prism/options.proto. NULL: out of memory or malformed. */
-void *draft_options(struct draft *, const struct pb_message *table, const void *options);
+enum err pb_declare_types(struct draft *);
+enum err pb_define_messages(struct draft *);
+enum err pb_define_services(struct draft *);
+/* A row, without its place in a message. message is NULL for extensions. */
+enum err pb_define_field(struct draft *, const struct google_protobuf_descriptor_proto *message,
+                         const struct google_protobuf_field_descriptor_proto *, struct pb_field *);
+/* Sorts rows into a message that has its name, lays out its struct and indexes the numbers. */
+enum err pb_finish_message(struct draft *, struct pb_message *, struct pb_field *rows, uint32_t count);
+/* Options of a descriptor (may be NULL): its extensions decoded by one of the tables of prism/options.proto. */
+enum err pb_draft_options(struct draft *, const struct pb_message *table, const void *options, void *ret_options);
 
 #endif
