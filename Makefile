@@ -17,12 +17,12 @@ CC_tsan    := clang
 CC_fuzz    := clang
 CC_clang   := clang
 CC_cov     := gcc
-OPT_release := -O2
+OPT_release := -O2 -D_FORTIFY_SOURCE=2
 OPT_clang   := -O2
 OPT_asan    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 OPT_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 OPT_fuzz    := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
-OPT_cov     := -O0 --coverage
+OPT_cov     := -O0 --coverage -Wno-maybe-uninitialized
 CC      := $(CC_$(VARIANT))
 CFLAGS  := -std=gnu17 -g $(OPT_$(VARIANT)) -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
            -Wpointer-arith -Wwrite-strings -Werror -fvisibility=hidden -fstack-protector-strong -pthread \
