@@ -81,6 +81,12 @@ enum {
     LIMIT_HTTP2_IDLE_MS = 900000,             /* a connection without a call is asked to leave */
     LIMIT_DRAIN_ROUND_TRIP_MS = 1000,         /* between the two GOAWAYs, where the peer does not answer the PING */
     LIMIT_OUTPUT_QUEUE_BYTES = 1 << 20,       /* a connection: past it nothing more is produced or read */
+    LIMIT_OUTPUT_QUEUE_BYTES_MAX = 96 << 20,  /* a connection: one largest message beyond it; past this it is closed */
+    LIMIT_LISTEN_BACKLOG = 1024,
+    LIMIT_ACCEPT_BATCH = 64,                  /* connections taken in one turn: accepting does not starve those that are open */
+    LIMIT_ACCEPT_PAUSE_MS = 100,              /* out of descriptors: no spinning in accept (CVE-2023-4785) */
+    LIMIT_LINGER_MS = 1000,                   /* after our last byte: reading on, so that a reset does not destroy it */
+    LIMIT_LINGER_BYTES = 1 << 20,
     LIMIT_HANDSHAKE_MS = 10000,               /* TLS and the HTTP/2 preface: slowloris */
     LIMIT_HEADERS_MS = 5000,                  /* first byte of a header block to its last */
     LIMIT_FIRST_REQUEST_MS = 10000,

@@ -19,7 +19,8 @@ struct conn_events {
     void (*on_open)(void *context, struct conn *);
     /* Bytes have come. They lie in the block; take a reference to keep them. */
     void (*on_data)(void *context, struct conn *, struct block *, struct slice data);
-    /* The output queue has fallen to half of LIMIT_OUTPUT_QUEUE_BYTES after having been above it. */
+    /* The output queue has fallen to half of LIMIT_OUTPUT_QUEUE_BYTES after having been above it. May
+     * be NULL. */
     void (*on_drained)(void *context, struct conn *);
     /* The peer has closed its side: no more on_data. May be NULL: then the conn closes. */
     void (*on_eof)(void *context, struct conn *);
@@ -30,8 +31,8 @@ struct conn_events {
 /* "127.0.0.1:8980", "[::1]:8980", "localhost:8980", "unix:/path". Port 0: a free one. */
 struct listen_options {
     const char *address;
-    struct tls *tls;  /* NULL: plain */
-    bool reuse_port;  /* several loops on one port */
+    struct tls *tls; /* NULL: plain */
+    bool reuse_port; /* several loops on one port */
     int backlog;
     /* A connection has come: answer the events and context for it, or false to refuse it (closed at once). */
     bool (*on_accept)(void *context, struct conn *, const struct conn_events **ret_events, void **ret_context);
@@ -69,10 +70,10 @@ const char *conn_peer_identity(const struct conn *);
 struct tls_options {
     const char *cert_file;
     const char *key_file;
-    const char *client_ca_file;     /* server: verify client certificates against it; NULL: do not ask */
+    const char *client_ca_file; /* server: verify client certificates against it; NULL: do not ask */
     bool client_cert_required;
-    const char *ca_file;            /* client: trust these instead of the system's */
-    bool insecure;                  /* client: do not verify (prismctl --insecure) */
+    const char *ca_file; /* client: trust these instead of the system's */
+    bool insecure;       /* client: do not verify (prismctl --insecure) */
 };
 enum err tls_server_new(const struct tls_options *, struct diag *, struct tls **ret_tls);
 enum err tls_client_new(const struct tls_options *, struct diag *, struct tls **ret_tls);

@@ -27,10 +27,10 @@ struct env_disk {
 
 struct env {
     uint64_t (*monotonic_ns)(const struct env *);
-    uint64_t (*realtime_ns)(const struct env *); /* since 1970-01-01 UTC */
+    uint64_t (*realtime_ns)(const struct env *);                /* since 1970-01-01 UTC */
     void (*random)(const struct env *, void *out, size_t size); /* unpredictable bytes; deterministic in the twin */
     const struct env_disk *disk;
-    const struct loop_backend *loop; /* loops, timers and network: rt/loop.h, rt/conn.h */
+    const struct loop_backend *loop; /* rt/internal.h; loop.h and conn.h are written on it */
 };
 
 const struct env *env_real(void);

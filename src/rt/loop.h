@@ -9,16 +9,18 @@
 #define PRISM_RT_LOOP_H
 
 #include "base/err.h"
+#include "base/wheel.h"
 #include "rt/env.h"
 
 struct loop;
 
 enum err loop_new(const struct env *, unsigned id, struct loop **ret_loop) __attribute__((warn_unused_result));
-/* All timers stopped and connections closed before. */
+/* All timers stopped, connections and listeners closed before. What they still have to report is reported in here. */
 void loop_free(struct loop *);
 /* Until loop_stop. */
 void loop_run(struct loop *);
-/* One turn; waits for something to happen where wait is true. Whether anything is still active. */
+/* One turn; waits for something to happen where wait is true and something is active. Whether anything is still active:
+ * timers, connections and listeners, work in a pool, tasks. Signals and what other threads may post do not count. */
 bool loop_turn(struct loop *, bool wait);
 void loop_stop(struct loop *); /* thread: any */
 unsigned loop_id(const struct loop *);
@@ -35,16 +37,17 @@ struct task {
 };
 /* Thread: any. The receiving loop is woken once a batch. */
 void loop_post(struct loop *, struct task *);
-/* Own thread: run after the current callback returns, in this turn, without a wake-up. */
+/* Own thread: run after the current callback returns, in this turn, without a wake-up. A task waits once at a time. */
 void loop_defer(struct loop *, struct task *);
 
+/* Zeroed but for fire before its first use. */
 struct timer {
     void (*fire)(struct timer *);
     uint64_t due_ns;
-    void *internal[4]; /* the loop's */
+    struct wheel_timer wheel; /* the loop's */
 };
-/* Fires once at or after due_ns (monotonic); 1 ms of resolution. Starting an active timer moves it. Never fails: timers are
- * kept in an intrusive heap of the loop. */
+/* Fires once at or after due_ns (monotonic); 1 ms of resolution. Starting an active timer moves it. Never fails, never
+ * allocates: timers are kept in an intrusive timing wheel of the loop. */
 void timer_start(struct loop *, struct timer *, uint64_t due_ns);
 void timer_stop(struct loop *, struct timer *); /* inactive is fine */
 bool timer_active(const struct timer *);
@@ -59,10 +62,10 @@ struct work {
 };
 struct pool;
 enum err pool_new(unsigned threads, struct pool **ret_pool) __attribute__((warn_unused_result));
-void pool_free(struct pool *);                          /* waits for what runs and what waits */
+void pool_free(struct pool *); /* waits for what runs and what waits */
 void pool_submit(struct pool *, struct loop *, struct work *);
 
-/* SIGTERM, SIGINT, SIGHUP… on a loop. One subscriber a signal. */
+/* SIGTERM, SIGINT, SIGHUP… on a loop. One subscriber a signal; the latest replaces it. Ends with the loop. */
 enum err loop_on_signal(struct loop *, int signal, void (*fn)(void *context, int signal), void *context);
 
 #endif
