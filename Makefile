@@ -143,14 +143,16 @@ endif
 
 # --- documents that are made from tables ------------------------------------------------------------------------------------
 DOCS ?= docs/reference
-$(ROOT)/tool/%: $(ROOT)/obj/tooling/%.o $(filter $(ROOT)/obj/src/base/%,$(CORE_OBJ))
+PAGES := $(patsubst tooling/%_page.c,%,$(wildcard tooling/*_page.c))
+$(ROOT)/obj/tooling/%.o: | $(GEN_STAMP)
+$(ROOT)/tool/%: $(ROOT)/obj/tooling/%.o $(ROOT)/libprism.a
 	@mkdir -p $(@D)
-	$(CC_release) -pthread $^ -o $@ -lm
+	$(CC_release) -pthread $^ -o $@ $(LDLIBS)
 .PHONY: docs
-docs: $(PLUGIN) $(ROOT)/tool/errors_page ## generated pages of docs/reference; DOCS= a folder below this one
+docs: $(PLUGIN) $(PAGES:%=$(ROOT)/tool/%_page) ## generated pages of docs/reference; DOCS= a folder below this one
 	@mkdir -p $(DOCS)
 	$(PROTOC) --prism_out=. --prism_opt=docs=$(DOCS) $(PROTOS:proto/%=%)
-	$(ROOT)/tool/errors_page > $(DOCS)/errors.md
+	for page in $(PAGES); do $(ROOT)/tool/$${page}_page > $(DOCS)/$$page.md || exit; done
 
 # --- for people and for CI --------------------------------------------------------------------------------------------------
 .PHONY: print-flags
