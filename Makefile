@@ -117,7 +117,13 @@ $(ROOT)/.tree:
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' | sort)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 $(B)/obj/tests/%.o: | $(GEN_STAMP)
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(LIB)
+# What several of them share: all other files of tests/unit.
+UNIT_AID_SRC := $(filter-out tests/unit/harness.c,$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort))
+UNIT_AID := $(B)/libunit.a
+$(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(UNIT_AID) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 .PHONY: unit
