@@ -147,6 +147,15 @@ $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
 fuzzers: $(FUZZ_BIN)
 endif
 
+# --- measurements: bench/<x>.c is a program --------------------------------------------------------------------------------
+$(B)/bench/%: $(B)/obj/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(B)/obj/bench/%.o: | $(GEN_STAMP)
+.PHONY: bench-pb
+bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
+	@$<
+
 # --- documents that are made from tables ------------------------------------------------------------------------------------
 DOCS ?= docs/reference
 PAGES := $(patsubst tooling/%_page.c,%,$(wildcard tooling/*_page.c))

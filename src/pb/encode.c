@@ -196,6 +196,8 @@ enum err pb_encode_buf(const struct pb_message *t, const void *message, struct b
     size_t size = pb_encoded_size(t, message);
     if (size > LIMIT_PB_BYTES)
         return ERR_MESSAGE_TOO_LARGE;
+    if (size == 0)
+        return buf_err(b);
     uint8_t *out = buf_reserve(b, size);
     if (!out)
         return buf_err(b);

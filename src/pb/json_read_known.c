@@ -29,7 +29,7 @@ static bool read_path(struct json_reader *r, struct slice camel, struct slice *r
         return pb_json_nomem(r);
     for (size_t i = 0; i < camel.size; i++) {
         char c = (char)camel.data[i];
-        if (c == '_' || c == ' ')
+        if (c == '_' || c < '.' || c == '/')
             return pb_json_fail(r, "a field mask is written in lowerCamelCase");
         if (c >= 'A' && c <= 'Z') {
             *to++ = '_';
@@ -55,6 +55,8 @@ static bool read_mask(struct json_reader *r, const struct pb_message *t, void *m
         if (!read_path(r, slice_take(text, size), path))
             return false;
         text = slice_skip(text, size + (comma != NULL));
+        if (path->size == 0 || (comma && text.size == 0))
+            return pb_json_fail(r, "an empty path in a field mask");
     }
     return true;
 }

@@ -216,7 +216,12 @@ const struct pb_field *pb_field_by_name(const struct pb_message *, const char *n
 /* The first declared name of a number, NULL: not declared. */
 const char *pb_enum_name(const struct pb_enum *, int32_t number);
 const struct pb_enum_value *pb_enum_by_name(const struct pb_enum *, const char *name, size_t size);
-size_t pb_item_size(const struct pb_field *);              /* bytes of one value of the field */
+extern const uint8_t pb_item_sizes[];
+/* Bytes of one value of the field. */
+static inline size_t pb_item_size(const struct pb_field *f)
+{
+    return pb_item_sizes[f->type];
+}
 bool pb_has(const struct pb_field *, const void *message); /* present, by the field's own rule */
 
 /* ProtoJSON. */

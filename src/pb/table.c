@@ -1,11 +1,30 @@
 /* Looking at tables and at messages through them: what decoder, encoder, JSON and everybody else share. */
 #include "pb/pb.h"
 
-#include <assert.h>
-
 #include "base/limits.h"
 
 enum { ARRAY_CAPACITY_MIN = 4 };
+
+const uint8_t pb_item_sizes[] = {
+    [PB_DOUBLE] = 8,
+    [PB_FLOAT] = 4,
+    [PB_INT64] = 8,
+    [PB_UINT64] = 8,
+    [PB_INT32] = 4,
+    [PB_FIXED64] = 8,
+    [PB_FIXED32] = 4,
+    [PB_BOOL] = sizeof(bool),
+    [PB_STRING] = sizeof(struct slice),
+    [PB_GROUP] = sizeof(void *),
+    [PB_MESSAGE] = sizeof(void *),
+    [PB_BYTES] = sizeof(struct slice),
+    [PB_UINT32] = 4,
+    [PB_ENUM] = 4,
+    [PB_SFIXED32] = 4,
+    [PB_SFIXED64] = 8,
+    [PB_SINT32] = 4,
+    [PB_SINT64] = 8,
+};
 
 const struct pb_limits pb_limits_default = {.depth = LIMIT_PB_DEPTH};
 
@@ -57,44 +76,22 @@ const struct pb_enum_value *pb_enum_by_name(const struct pb_enum *e, const char 
     return NULL;
 }
 
-size_t pb_item_size(const struct pb_field *f)
-{
-    switch ((enum pb_type)f->type) {
-    case PB_DOUBLE:
-    case PB_INT64:
-    case PB_UINT64:
-    case PB_FIXED64:
-    case PB_SFIXED64:
-    case PB_SINT64:
-        return 8;
-    case PB_FLOAT:
-    case PB_INT32:
-    case PB_UINT32:
-    case PB_FIXED32:
-    case PB_SFIXED32:
-    case PB_SINT32:
-    case PB_ENUM:
-        return 4;
-    case PB_BOOL:
-        return sizeof(bool);
-    case PB_STRING:
-    case PB_BYTES:
-        return sizeof(struct slice);
-    case PB_MESSAGE:
-    case PB_GROUP:
-        return sizeof(void *);
-    }
-    assert(!"type of a field");
-    return 0;
-}
-
 /* Whether a value differs from its type's default. A double's -0.0 does. */
-static bool is_set(const struct pb_field *f, const uint8_t *value)
+static inline bool is_set(const struct pb_field *f, const void *value)
 {
-    static const uint8_t zero[8];
     if (f->type == PB_STRING || f->type == PB_BYTES)
-        return ((const struct slice *)(const void *)value)->size != 0;
-    return memcmp(value, zero, pb_item_size(f)) != 0;
+        return ((const struct slice *)value)->size != 0;
+    uint64_t bits = 0;
+    switch (pb_item_size(f)) {
+    case 8:
+        memcpy(&bits, value, 8);
+        return bits != 0;
+    case 4:
+        memcpy(&bits, value, 4);
+        return bits != 0;
+    default:
+        return *(const uint8_t *)value != 0;
+    }
 }
 
 bool pb_has(const struct pb_field *f, const void *message)
