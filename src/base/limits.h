@@ -47,6 +47,7 @@ enum {
     LIMIT_YAML_ANCHORS = 1000,
     LIMIT_CONFIG_MAP_ENTRIES = 10000,         /* keys of one YAML map: looked up one after the other */
     LIMIT_CONFIG_ARENA_BYTES = 512 << 20,     /* a configuration as messages */
+    LIMIT_REFLECTION_BYTES = 8 << 20,         /* memory of one reflection answer */
     LIMIT_SECRET_BYTES = 64 << 10,            /* a secret read from a file */
     LIMIT_CONFIG_NODES = 200000,              /* YAML nodes after aliases: a billion laughs end here */
     LIMIT_DECODE_EXPANSION = 16,              /* decoded bytes at most this many times the message limit */
@@ -97,6 +98,9 @@ enum {
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
     LIMIT_PING_STRIKES = 2,
     LIMIT_DRAIN_MS = 30000,                   /* SIGTERM to exit at most; a setting */
+    LIMIT_METRICS_PAGE_BYTES = 64 << 20,
+    LIMIT_OPERATIONS_CONNECTIONS = 200,       /* on the metrics port */
+    LIMIT_TLS_WATCH_MS = 10000,               /* between two looks at the certificate files */
     LIMIT_DRAIN_MS_MAX = 300000,
 
     /* What strangers can make us say. */

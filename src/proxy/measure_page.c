@@ -1,0 +1,187 @@
+/* Figures that others keep, read when /metrics is asked for: one table of names, one function a group. */
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "proxy/measure.h"
+#include "proxy/snapshot.h"
+
+struct figure {
+    const char *name;
+    const char *type;
+    const char *labels; /* for the reference page */
+    const char *help;
+    size_t offset; /* in struct rpc_server_stats; other figures: 0 */
+};
+
+static const struct figure servers[] = {
+#define STAT(metric, kind, text, member)                                                                               \
+    {                                                                                                                  \
+        "prism_" metric, kind, "`port`", text, offsetof(struct rpc_server_stats, member)                               \
+    }
+    STAT("connections_accepted_total", "counter", "Connections that have come.", connections_accepted),
+    STAT("connections_refused_total", "counter", "Connections closed at once: too many.", connections_refused),
+    STAT("connections_abuse_closed_total", "counter", "Connections closed for flooding.", abuse_closed),
+    STAT("connections_open", "gauge", "Connections now.", connections_open),
+    STAT("calls_started_total", "counter", "Calls begun.", calls_started),
+    STAT("calls_in_flight", "gauge", "Calls now.", calls_in_flight),
+    STAT("streams_reset_total", "counter", "Calls that their clients reset.", streams_reset_by_peer),
+    STAT("goaways_sent_total", "counter", "Connections told to go elsewhere.", goaways_sent),
+    STAT("received_bytes_total", "counter", "Bytes read from connections.", bytes_in),
+    STAT("sent_bytes_total", "counter", "Bytes written to connections.", bytes_out),
+#undef STAT
+};
+enum { SERVER_FIGURES = sizeof servers / sizeof *servers };
+
+static const struct figure backend_up = {"prism_backend_up", "gauge", "`namespace`, `backend`",
+                                         "1: the namespace's backend answers.", 0};
+static const struct figure backend_stat = {"prism_backend_stat", "gauge", "`namespace`, `backend`, `stat`",
+                                           "Figures of the driver: keys, bytes.", 0};
+static const struct figure config_loaded = {"prism_config_loaded_timestamp_seconds", "gauge", "",
+                                            "When the configuration in effect was loaded, UTC.", 0};
+static const struct figure build_info = {"prism_build_info", "gauge", "`version`", "1, with the version as a label.",
+                                         0};
+static const struct figure memory = {"process_resident_memory_bytes", "gauge", "", "Memory that is in RAM.", 0};
+static const struct figure descriptors = {"process_open_fds", "gauge", "", "Open file descriptors.", 0};
+static const struct figure cpu = {"process_cpu_seconds_total", "counter", "", "CPU time of user and system.", 0};
+static const struct figure started = {"process_start_time_seconds", "gauge", "", "When the process began, UTC.", 0};
+
+static const struct figure *const others[] = {&backend_up, &backend_stat, &config_loaded, &build_info,
+                                              &memory,     &descriptors,  &cpu,           &started};
+
+static void head(const struct figure *f, struct buf *out)
+{
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, f->type);
+}
+
+static void single(const struct figure *f, double value, struct buf *out)
+{
+    head(f, out);
+    buf_printf(out, "%s %.10g\n", f->name, value);
+}
+
+static uint64_t stat_of(const struct rpc_server_stats *s, const struct figure *f)
+{
+    return *(const uint64_t *)((const char *)s + f->offset);
+}
+
+static void write_servers(const struct measure_page *page, struct buf *out)
+{
+    for (size_t i = 0; i < SERVER_FIGURES; i++) {
+        head(&servers[i], out);
+        buf_printf(out, "%s{port=\"data\"} %llu\n", servers[i].name,
+                   (unsigned long long)stat_of(page->data, &servers[i]));
+        buf_printf(out, "%s{port=\"metrics\"} %llu\n", servers[i].name,
+                   (unsigned long long)stat_of(page->metrics, &servers[i]));
+    }
+}
+
+/* --- backends ---------------------------------------------------------------------------------------------------------------- */
+
+static void label(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, "%s=\"", name);
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\')
+            buf_putc(out, '\\');
+        buf_putc(out, *value == '\n' ? ' ' : *value);
+    }
+    buf_putc(out, '"');
+}
+
+static void backend_labels(struct buf *out, const struct namespace *ns)
+{
+    label(out, "namespace", ns->name);
+    buf_putc(out, ',');
+    label(out, "backend", ns->backend_name);
+}
+
+struct stat_target {
+    const struct namespace *ns;
+    struct buf *out;
+};
+
+static void write_stat(void *context, const char *name, uint64_t value)
+{
+    struct stat_target *t = context;
+    buf_printf(t->out, "%s{", backend_stat.name);
+    backend_labels(t->out, t->ns);
+    buf_putc(t->out, ',');
+    label(t->out, "stat", name);
+    buf_printf(t->out, "} %llu\n", (unsigned long long)value);
+}
+
+static void write_backends(const struct snapshot *s, struct buf *out)
+{
+    head(&backend_up, out);
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct backend *backend = s->namespaces[i].ns.backend;
+        buf_printf(out, "%s{", backend_up.name);
+        backend_labels(out, &s->namespaces[i].ns);
+        buf_printf(out, "} %d\n", backend->driver->probe(backend, NULL) == OK);
+    }
+    head(&backend_stat, out);
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct backend *backend = s->namespaces[i].ns.backend;
+        if (backend->driver->stats)
+            backend->driver->stats(backend, write_stat, &(struct stat_target){&s->namespaces[i].ns, out});
+    }
+}
+
+/* --- the process ------------------------------------------------------------------------------------------------------------- */
+
+static double resident_bytes(void)
+{
+    unsigned long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%lu %lu", &size, &resident) != 2)
+        resident = 0;
+    fclose(f);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* Less ".", "..", and the one that is open for counting. */
+static double open_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    if (!d)
+        return 0;
+    int n = 0;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n - 3;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    if (getrusage(RUSAGE_SELF, &u))
+        return 0;
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+void measure_write_page(const struct measure_page *page, struct buf *out)
+{
+    write_servers(page, out);
+    write_backends(page->snapshot, out);
+    single(&config_loaded, (double)(page->snapshot->loaded_ms / 1000), out);
+    head(&build_info, out);
+    buf_printf(out, "%s{version=\"%s\"} 1\n", build_info.name, page->version);
+    single(&memory, resident_bytes(), out);
+    single(&descriptors, open_descriptors(), out);
+    single(&cpu, cpu_seconds(), out);
+    single(&started, (double)(page->started_ms / 1000), out);
+}
+
+void measure_page_reference(struct buf *out)
+{
+    for (size_t i = 0; i < SERVER_FIGURES + sizeof others / sizeof *others; i++) {
+        const struct figure *f = i < SERVER_FIGURES ? &servers[i] : others[i - SERVER_FIGURES];
+        buf_printf(out, "| `%s` | %s |%s%s | %s |\n", f->name, f->type, *f->labels ? " " : "", f->labels, f->help);
+    }
+}
