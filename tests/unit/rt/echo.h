@@ -2,6 +2,9 @@
 #ifndef PRISM_TESTS_ECHO_H
 #define PRISM_TESTS_ECHO_H
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "../harness.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -155,7 +158,7 @@ static inline void echo_end(struct echo *e)
     block_unref(e->kept);
     while (e->loop && loop_turn(e->loop, false) && (e->client || e->server)) {
     }
-    loop_free(e->loop);
+    loop_free(e->loop); /* NULL is fine */
     tls_unref(e->server_tls);
     tls_unref(e->client_tls);
 }

@@ -31,7 +31,8 @@ static void make_certificate(const char *name, const char *alternatives)
     snprintf(command, sizeof command,
              "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=%s%s%s "
              "-keyout %s.key -out %s.pem 2>/dev/null",
-             folder, name, alternatives ? " -addext subjectAltName=" : "", alternatives ? alternatives : "", name, name);
+             folder, name, alternatives ? " -addext subjectAltName=" : "", alternatives ? alternatives : "", name,
+             name);
     run("%s%s", command, "");
 }
 
