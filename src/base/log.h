@@ -63,10 +63,10 @@ static inline bool log_enabled(const struct log *log, enum log_level level)
 /* Writes the line whatever the level; use the macros below. fields end with a key of NULL. */
 void log_write(struct log *, enum log_level, const char *message, const struct log_field *fields);
 
-/* Fields are evaluated only where the level is on. */
+/* Fields are evaluated only where the level is on. (The empty first one lets there be none.) */
 #define log_at(log, level, message, ...)                                                                               \
     (log_enabled((log), (level))                                                                                       \
-         ? log_write((log), (level), (message), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})   \
+         ? log_write((log), (level), (message), (const struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1)               \
          : (void)0)
 #define log_debug(log, ...) log_at(log, LOG_DEBUG, __VA_ARGS__)
 #define log_info(log, ...) log_at(log, LOG_INFO, __VA_ARGS__)
