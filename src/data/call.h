@@ -39,20 +39,20 @@ struct call_sink {
 
 struct call {
     const struct method *method;
-    struct namespace *ns;             /* reference held while the call lives */
+    struct namespace *ns; /* reference held while the call lives */
     struct identity who;
     struct loop *loop;
-    struct arena *arena;              /* freed at once when the call ends */
-    uint64_t deadline_ns;             /* monotonic; UINT64_MAX: none */
-    const void *request;              /* decoded, in the arena, borrowing from request_raw */
-    struct slice request_raw;         /* encoded bytes as they came; empty where the call came as JSON or from inside */
-    struct slice idempotency_key;     /* empty: none */
+    struct arena *arena;          /* freed at once when the call ends */
+    uint64_t deadline_ns;         /* monotonic; UINT64_MAX: none */
+    const void *request;          /* decoded, in the arena, borrowing from request_raw */
+    struct slice request_raw;     /* encoded bytes as they came; empty where the call came as JSON or from inside */
+    struct slice idempotency_key; /* empty: none */
     struct slice request_id;
     struct slice traceparent;
-    struct diag diag;                 /* error context */
+    struct diag diag; /* error context */
     const struct call_sink *sink;
     void *sink_context;
-    atomic_bool cancelled;            /* read from any thread: long work stops early */
+    atomic_bool cancelled; /* read from any thread: long work stops early */
     bool ended;
     void (*on_cancel)(struct call *); /* the driver's; may complete the call itself */
     void (*on_resume)(struct call *); /* the driver's: after call_send said CALL_HOLD, more may be sent */

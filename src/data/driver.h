@@ -19,13 +19,13 @@ struct log;
 
 struct backend_open {
     const char *namespace_name;
-    const struct config_namespace *ns;         /* defaults filled in; valid during open only */
-    const struct config_backend *backend;      /* named backend's settings; NULL: used by the driver's name alone */
+    const struct config_namespace *ns;    /* defaults filled in; valid during open only */
+    const struct config_backend *backend; /* named backend's settings; NULL: used by the driver's name alone */
     const char *data_dir;
     const struct env *env;
-    unsigned loops;                            /* loop ids are 0 … loops - 1 */
-    struct log *log;                           /* may be NULL */
-    struct diag *diag;                         /* says why open failed, and what to do */
+    unsigned loops;    /* loop ids are 0 … loops - 1 */
+    struct log *log;   /* may be NULL */
+    struct diag *diag; /* says why open failed, and what to do */
 };
 
 /* Drivers embed it as the first member of their own struct. */
@@ -37,11 +37,11 @@ struct backend {
 typedef void backend_stat_fn(void *context, const char *name, uint64_t value);
 
 struct driver {
-    const char *name;    /* "sqlite" */
-    const char *summary; /* one line for people */
-    bool durable;        /* an acknowledged write survives a crash */
-    bool ordered_scan;   /* scans come in bytewise order */
-    bool expires;        /* honours TTL */
+    const char *name;                        /* "sqlite" */
+    const char *summary;                     /* one line for people */
+    bool durable;                            /* an acknowledged write survives a crash */
+    bool ordered_scan;                       /* scans come in bytewise order */
+    bool expires;                            /* honours TTL */
     const void *implements[INTERFACE_COUNT]; /* ops struct of each interface, NULL: does not */
     enum err (*open)(const struct backend_open *, struct backend **ret_backend);
     void (*close)(struct backend *);

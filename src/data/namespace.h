@@ -7,22 +7,23 @@
 
 #include "data/driver.h"
 
-struct namespace {
+struct namespace
+{
     const char *name;
     const struct config_namespace *config; /* defaults filled in */
     const char *backend_name;              /* in the configuration: a named backend or the driver */
     struct backend *backend;
     /* Settings in the form that calls use. */
-    int64_t ttl_default_ms;                /* 0: none */
-    int64_t ttl_max_ms;                    /* 0: any */
+    int64_t ttl_default_ms; /* 0: none */
+    int64_t ttl_max_ms;     /* 0: any */
     bool ttl_allow_infinite;
     uint32_t message_bytes;
     uint32_t transactions_max;
     int64_t idempotency_retention_ms;
-    uint8_t cursor_key[16];                /* signs scan cursors; made from the secret in data_dir and the name */
-    uint32_t index;                        /* small number for metrics tables */
+    uint8_t cursor_key[16]; /* signs scan cursors; made from the secret in data_dir and the name */
+    uint32_t index;         /* small number for metrics tables */
     atomic_uint refs;
-    void *owner;                           /* the configuration snapshot that it belongs to */
+    void *owner; /* the configuration snapshot that it belongs to */
     void (*free)(struct namespace *);
 };
 
