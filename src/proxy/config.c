@@ -43,7 +43,9 @@ static enum err read_text(const struct config_source *source, struct slice text,
         return e;
     struct config_reader reader = {.arena = &config->arena, .report = report, .environment = source->environment};
     config_read(&reader, root, &config_proxy_config_pb, config->root);
-    return OK;
+    if (reader.exhausted)
+        return ERR_CONFIG_INVALID;
+    return report->out_of_memory ? ERR_NOMEM : OK;
 }
 
 /* The rules that stand in the proto: required, lengths, numbers. */

@@ -278,7 +278,7 @@ static void check_readable(const struct checker *c, const char *at, struct slice
     char name[4096];
     if (!file.size || (size_t)snprintf(name, sizeof name, "%.*s", SLICE_ARG(file)) >= sizeof name)
         return;
-    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         config_report_at(c->report, at, "the file `%s` could not be read: %s", name, strerror(errno));
     else

@@ -40,10 +40,13 @@ static void path_pop(struct config_reader *r, size_t length)
     r->path[length] = '\0';
 }
 
-static void refuse_kind(struct config_reader *r, const struct yaml_node *node, const char *wanted)
+void config_refuse_kind(struct config_reader *r, const struct yaml_node *node, const char *wanted)
 {
-    config_report_add(r->report, place_of(node), r->path, "is a %s; write a %s here", yaml_kind_name(node->kind),
-                      wanted);
+    if (node->kind == YAML_NULL)
+        config_report_add(r->report, place_of(node), r->path, "is empty; write a %s here", wanted);
+    else
+        config_report_add(r->report, place_of(node), r->path, "is a %s; write a %s here", yaml_kind_name(node->kind),
+                          wanted);
 }
 
 /* Counts a value. false: the text expands beyond what a configuration may be, through its aliases. */
@@ -115,21 +118,17 @@ static bool is_repeated_key(struct config_reader *r, const struct yaml_node *map
 
 static void read_fields(struct config_reader *, const struct yaml_node *, const struct pb_message *, void *message);
 
-/* A message behind a pointer: made, then filled. */
+/* A message behind a pointer: made, then filled. It is made in any case, as lists have no holes. */
 static void read_message(struct config_reader *r, const struct yaml_node *node, const struct pb_message *table,
                          void **ret)
 {
-    if (node->kind != YAML_MAP) {
-        refuse_kind(r, node, "map of fields");
-        return;
-    }
-    void *message = pb_new(table, r->arena);
-    if (!message) {
+    *ret = pb_new(table, r->arena);
+    if (!*ret)
         r->report->out_of_memory = true;
-        return;
-    }
-    *ret = message;
-    read_fields(r, node, table, message);
+    else if (node->kind == YAML_MAP)
+        read_fields(r, node, table, *ret);
+    else
+        config_refuse_kind(r, node, "map of fields");
 }
 
 static void read_value(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *out)
@@ -151,7 +150,7 @@ static void *add_item(struct config_reader *r, void *array, size_t size)
 static void read_list(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *array)
 {
     if (node->kind != YAML_LIST) {
-        refuse_kind(r, node, "list, like [a, b] or lines that begin with -");
+        config_refuse_kind(r, node, "list, like [a, b] or lines that begin with -");
         return;
     }
     uint32_t index = 0;
@@ -177,14 +176,14 @@ static void read_entry(struct config_reader *r, const struct yaml_item *item, co
     }
     *slot = entry;
     config_read_scalar(r, item->key, key, (char *)entry + key->offset);
-    if (count(r, item->value))
+    if (item->value->kind != YAML_NULL && count(r, item->value))
         read_value(r, item->value, value, (char *)entry + value->offset);
 }
 
 static void read_map(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *array)
 {
     if (node->kind != YAML_MAP) {
-        refuse_kind(r, node, "map of names to values");
+        config_refuse_kind(r, node, "map of names to values");
         return;
     }
     if (node->count > LIMIT_CONFIG_MAP_ENTRIES) {
@@ -192,10 +191,14 @@ static void read_map(struct config_reader *r, const struct yaml_node *node, cons
                           LIMIT_CONFIG_MAP_ENTRIES);
         return;
     }
+    const struct pb_array *entries = array;
+    char map_path[CONFIG_PATH_BYTES];
+    memcpy(map_path, r->path, sizeof map_path);
     for (const struct yaml_item *i = node->items; i && !r->exhausted; i = i->next) {
         if (is_repeated_key(r, node, i))
             continue;
         size_t back = path_push(r, "[%.*s]", i->key->text);
+        config_report_alias(r->report, map_path, entries->count, r->path);
         config_report_mark(r->report, r->path, place_of(i->key));
         read_entry(r, i, field, array);
         path_pop(r, back);
@@ -254,7 +257,7 @@ void config_read(struct config_reader *r, const struct yaml_node *root, const st
         return;
     config_report_mark(r->report, "", place_of(root));
     if (root->kind != YAML_MAP)
-        refuse_kind(r, root, "map of fields, like `namespaces:`");
+        config_refuse_kind(r, root, "map of fields, like `namespaces:`");
     else
         read_fields(r, root, table, message);
 }

@@ -27,6 +27,8 @@ struct config_reader {
 
 /* Merges the tree into an existing zeroed message. root NULL: an empty file. Problems are in the report. */
 void config_read(struct config_reader *, const struct yaml_node *root, const struct pb_message *, void *message);
+/* "is a list; write a … here" */
+void config_refuse_kind(struct config_reader *, const struct yaml_node *, const char *wanted);
 /* One scalar into the field's value at out (config_scalar.c). A problem is in the report, and out as it was. */
 void config_read_scalar(struct config_reader *, const struct yaml_node *, const struct pb_field *, void *out);
 /* How people write an enum's value: the part of its name behind what all values share, in lower case. false: does not fit. */

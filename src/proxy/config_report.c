@@ -27,6 +27,34 @@ void config_report_mark(struct config_report *r, const char *path, struct config
         r->out_of_memory = true;
 }
 
+void config_report_alias(struct config_report *r, const char *map_path, uint32_t index, const char *shown)
+{
+    struct config_alias *alias = arena_new(r->arena, struct config_alias);
+    if (alias) {
+        alias->path = arena_printf(r->arena, "%s[%u].value", map_path, index);
+        alias->shown = arena_strdup(r->arena, shown);
+    }
+    if (!alias || !alias->path || !alias->shown) {
+        r->out_of_memory = true;
+        return;
+    }
+    alias->next = r->aliases;
+    r->aliases = alias;
+}
+
+/* The path with map entries by name. */
+static const char *shown_path(struct config_report *r, const char *path)
+{
+    for (const struct config_alias *a = r->aliases; a; a = a->next) {
+        size_t n = strlen(a->path);
+        if (strncmp(path, a->path, n) != 0 || (path[n] && path[n] != '.' && path[n] != '['))
+            continue;
+        const char *shown = arena_printf(r->arena, "%s%s", a->shown, path + n);
+        return shown ? shown : path;
+    }
+    return path;
+}
+
 static void add(struct config_report *r, struct config_place place, const char *path, const char *format, va_list args)
 {
     if (r->total++ >= CONFIG_PROBLEMS_MAX)
@@ -83,6 +111,7 @@ void config_report_at(struct config_report *r, const char *path, const char *for
 {
     va_list args;
     va_start(args, format);
+    path = shown_path(r, path);
     add(r, config_report_place(r, path), path, format, args);
     va_end(args);
 }

@@ -29,6 +29,13 @@ struct config_mark {
     struct config_place place;
 };
 
+/* What the validator calls an entry of a map, backends[0].value, and what people do: backends[main]. */
+struct config_alias {
+    const char *path;
+    const char *shown;
+    struct config_alias *next;
+};
+
 struct config_report {
     struct arena *arena;
     const char *file; /* as given; NULL: the built-in configuration */
@@ -39,11 +46,14 @@ struct config_report {
     struct config_mark *marks;
     uint32_t mark_count;
     uint32_t mark_capacity;
+    struct config_alias *aliases;
 };
 
 void config_report_init(struct config_report *, struct arena *, const char *file);
 /* Where a field stood. */
 void config_report_mark(struct config_report *, const char *path, struct config_place);
+/* A map's entry by its number has the path of its name. */
+void config_report_alias(struct config_report *, const char *map_path, uint32_t index, const char *shown);
 void config_report_add(struct config_report *, struct config_place, const char *path, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same at the mark of the path, or of its nearest parent that has one. */

@@ -260,9 +260,8 @@ static void read_text(struct config_reader *r, const struct yaml_node *node, con
 
 void config_read_scalar(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *out)
 {
-    struct config_place place = {node->line, node->column};
     if (node->kind != YAML_SCALAR) {
-        config_report_add(r->report, place, r->path, "is a %s; write a single value here", yaml_kind_name(node->kind));
+        config_refuse_kind(r, node, "single value");
         return;
     }
     switch ((enum pb_type)field->type) {
