@@ -26,6 +26,8 @@ enum {
     LIMIT_TRANSACTION_BYTES = 16 << 20,
     LIMIT_TRANSACTION_IDLE_MS = 30000,        /* default */
     LIMIT_TRANSACTION_IDLE_MS_MAX = 300000,
+    LIMIT_TRANSACTION_LIFE_MS = 300000,       /* of one that is never idle: a snapshot keeps a log from shrinking */
+    LIMIT_TRANSACTIONS_OPEN_MAX = 10000,      /* a namespace may raise LIMIT_TRANSACTIONS_OPEN up to this */
 
     /* Idempotency keys. */
     LIMIT_IDEMPOTENCY_KEY_BYTES = 255,
@@ -115,6 +117,12 @@ enum {
     LIMIT_MAILBOX_MESSAGES = 65536,
     LIMIT_WRITE_QUEUE = 10000,                /* writes waiting for a backend's single writer */
     LIMIT_GROUP_COMMIT = 1000,                /* writes of one group */
+    LIMIT_GROUP_COMMIT_BYTES = 16 << 20,      /* payload of one group: others wait no longer than this takes to write */
+    LIMIT_READ_QUEUE = 10000,                 /* reads waiting for a backend's reader threads */
+    LIMIT_READERS = 64,                       /* reader threads of a namespace */
+    LIMIT_LOG_FRAMES = 16384,                 /* pages of SQLite's WAL; past it the writer waits for readers */
+    LIMIT_CHECK_MS = 2000,                    /* of looking for damage when a database is opened */
+    LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };
 /* clang-format on */
 
