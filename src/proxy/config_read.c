@@ -118,17 +118,19 @@ static bool is_repeated_key(struct config_reader *r, const struct yaml_node *map
 
 static void read_fields(struct config_reader *, const struct yaml_node *, const struct pb_message *, void *message);
 
-/* A message behind a pointer: made, then filled. It is made in any case, as lists have no holes. */
+/* A message behind a pointer: made, then filled. */
 static void read_message(struct config_reader *r, const struct yaml_node *node, const struct pb_message *table,
                          void **ret)
 {
+    if (node->kind != YAML_MAP) {
+        config_refuse_kind(r, node, "map of fields");
+        return;
+    }
     *ret = pb_new(table, r->arena);
-    if (!*ret)
-        r->report->out_of_memory = true;
-    else if (node->kind == YAML_MAP)
+    if (*ret)
         read_fields(r, node, table, *ret);
     else
-        config_refuse_kind(r, node, "map of fields");
+        r->report->out_of_memory = true;
 }
 
 static void read_value(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *out)
@@ -147,6 +149,20 @@ static void *add_item(struct config_reader *r, void *array, size_t size)
     return item;
 }
 
+static bool is_pointer(const struct pb_field *field)
+{
+    return field->type == PB_MESSAGE;
+}
+
+/* Lists of messages have no holes, whatever was refused. */
+static void read_item(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *item)
+{
+    read_value(r, node, field, item);
+    void **message = is_pointer(field) ? item : NULL;
+    if (message && !*message && !(*message = pb_new(field->message, r->arena)))
+        r->report->out_of_memory = true;
+}
+
 static void read_list(struct config_reader *r, const struct yaml_node *node, const struct pb_field *field, void *array)
 {
     if (node->kind != YAML_LIST) {
@@ -159,7 +175,7 @@ static void read_list(struct config_reader *r, const struct yaml_node *node, con
         config_report_mark(r->report, r->path, place_of(i->value));
         void *item = add_item(r, array, pb_item_size(field));
         if (item && count(r, i->value))
-            read_value(r, i->value, field, item);
+            read_item(r, i->value, field, item);
         path_pop(r, back);
     }
 }
