@@ -241,16 +241,14 @@ static bool read_map_key(struct json_reader *r, const struct pb_field *f, struct
         *(struct slice *)slot = text;
         return true;
     }
-    if (f->type != PB_BOOL && !pb_json_is_number(text))
-        return pb_json_fail(r, "the key of a map must be a number");
     struct json_reader inner = *r;
-    inner.p = text.data;
+    inner.p = inner.begin = text.data;
     inner.end = text.data + text.size;
-    inner.begin = inner.p;
+    inner.diag = NULL;
     bool skipped;
     bool ok = text.size && pb_json_read_value(&inner, f, slot, &skipped) && inner.p == inner.end;
-    if (inner.err)
-        r->err = inner.err;
+    if (inner.err == ERR_NOMEM)
+        return pb_json_nomem(r);
     return ok || pb_json_fail(r, "not a key of this map");
 }
 

@@ -23,7 +23,7 @@ static void put_path(const struct json_step *step, char *text, size_t size)
 static void position(const struct json_reader *r, unsigned *ret_line, unsigned *ret_column)
 {
     unsigned line = 1, column = 1;
-    for (const uint8_t *p = r->begin; p < r->p; p++, column++) {
+    for (const uint8_t *p = r->begin; p < r->token; p++, column++) {
         if (*p == '\n') {
             line++;
             column = 0;
@@ -64,6 +64,7 @@ uint8_t pb_json_peek(struct json_reader *r)
 {
     while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
         r->p++;
+    r->token = r->p;
     return r->p < r->end ? *r->p : 0;
 }
 
@@ -169,7 +170,7 @@ static const uint8_t *find_quote(struct json_reader *r, bool *ret_escaped)
         if (*p == '"')
             return p;
         if (*p < 0x20) {
-            r->p = p;
+            r->token = p;
             pb_json_fail(r, "a control character in a string");
             return NULL;
         }

@@ -16,6 +16,7 @@ struct json_step {
 struct json_reader {
     const uint8_t *p, *end;
     const uint8_t *begin;
+    const uint8_t *token; /* begin of the newest token: where errors are */
     const struct pb_json_options *options;
     struct arena *arena;
     struct diag *diag;

@@ -127,8 +127,8 @@ static bool is_host_port(struct slice s)
     if (!colon || colon == s.data || !all(s, is_visible))
         return false;
     struct slice host = slice_take(s, (size_t)(colon - s.data)), port = slice_skip(s, host.size + 1);
-    bool bracketed = host.data[0] == '[' && host.data[host.size - 1] == ']' && host.size > 2;
-    if (!bracketed && memchr(host.data, ':', host.size))
+    bool bracketed = host.data[0] == '[';
+    if (bracketed ? host.size < 3 || host.data[host.size - 1] != ']' : memchr(host.data, ':', host.size) != NULL)
         return false;
     unsigned value = 0;
     for (size_t i = 0; i < port.size && value <= 65535; i++) {
