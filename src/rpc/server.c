@@ -355,9 +355,9 @@ void server_check_drained(struct rpc_server *s)
 static void drain_time_over(struct timer *timer)
 {
     struct rpc_server *s = (struct rpc_server *)((char *)timer - offsetof(struct rpc_server, drain_timer));
-    for (struct call *c = s->calls, *next; c; c = next) {
+    for (struct wire_call *c = s->calls, *next; c; c = next) {
         next = c->next;
-        call_fail(c, ERR_DRAINING);
+        rpc_call_fail(c, ERR_DRAINING);
     }
     loop_defer(s->loop, &s->close_task);
 }
