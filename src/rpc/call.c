@@ -407,6 +407,23 @@ void rpc_call_fail(struct wire_call *c, enum err e)
     rpc_call_leave(c);
 }
 
+static void fail_task(struct task *t)
+{
+    struct wire_call *c = (struct wire_call *)((char *)t - offsetof(struct wire_call, fail));
+    rpc_call_fail(c, c->failure);
+    rpc_call_leave(c);
+}
+
+void rpc_call_fail_soon(struct wire_call *c, enum err e)
+{
+    if (c->answered || c->failure)
+        return;
+    c->failure = e;
+    c->fail.run = fail_task;
+    rpc_call_enter(c); /* kept until the task has run */
+    loop_defer(c->rpc.loop, &c->fail);
+}
+
 void rpc_call_abort(struct wire_call *c, enum err e)
 {
     rpc_call_enter(c);
@@ -434,7 +451,7 @@ void rpc_finish(struct rpc_call *rpc, enum err e)
     assert(c->started && !c->finished);
     c->finished = true;
     if (!c->answered)
-        answer(c, e);
+        answer(c, e ? e : c->failure);
     if (c->depth == 0)
         let_go(c);
 }
@@ -535,13 +552,13 @@ enum err rpc_decode(struct rpc_call *rpc, const struct rpc_message *message, voi
 enum flow rpc_send(struct rpc_call *rpc, const void *message)
 {
     struct wire_call *c = call_of(rpc);
-    return c->answered ? FLOW_HOLD : c->wire->send(c, message);
+    return c->answered || c->failure ? FLOW_HOLD : c->wire->send(c, message);
 }
 
 enum flow rpc_send_raw(struct rpc_call *rpc, struct slice encoded)
 {
     struct wire_call *c = call_of(rpc);
-    return c->answered ? FLOW_HOLD : c->wire->send_raw(c, encoded);
+    return c->answered || c->failure ? FLOW_HOLD : c->wire->send_raw(c, encoded);
 }
 
 void rpc_receive(struct rpc_call *rpc)

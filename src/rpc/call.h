@@ -47,7 +47,9 @@ struct wire_call {
     uint64_t bytes_in, bytes_out; /* messages as on the wire */
     uint32_t message_bytes_max;   /* of a request message */
     enum err outcome;             /* what on_finished is told, once answered */
-    uint16_t depth;               /* calls into the handler that have not returned */
+    enum err failure;             /* rpc_call_fail_soon; OK: none */
+    struct task fail;
+    uint16_t depth; /* calls into the handler that have not returned */
     bool started, headers_sent, answered, finished;
     bool compress; /* rpc_compress */
 };
@@ -69,6 +71,9 @@ void rpc_call_end_of_messages(struct wire_call *);
 void rpc_call_ready(struct wire_call *);
 /* Answers now with the error. Where the handler has been started it is cancelled and still owes rpc_finish. */
 void rpc_call_fail(struct wire_call *, enum err);
+/* The same from inside a call of the handler's, which must not be called back there: fails after the current callback, or
+ * when the handler finishes before. */
+void rpc_call_fail_soon(struct wire_call *, enum err);
 /* The peer is gone (http_events.on_abort): as rpc_call_fail, but nothing is sent. */
 void rpc_call_abort(struct wire_call *, enum err);
 

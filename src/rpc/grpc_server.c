@@ -334,7 +334,8 @@ static enum flow write_message(struct wire_call *c, bool compressed, struct slic
 /* A message that does not fit ends the call: the client would wait for it. */
 static enum flow refuse_message(struct wire_call *c, enum err e)
 {
-    rpc_call_fail(c, diag_set(&c->rpc.diag, e, "a message of the response could not be sent: %s", err_row(e)->text));
+    rpc_call_fail_soon(c,
+                       diag_set(&c->rpc.diag, e, "a message of the response could not be sent: %s", err_row(e)->text));
     return FLOW_HOLD;
 }
 

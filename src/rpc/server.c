@@ -297,8 +297,6 @@ void http_dispatch(struct http_exchange *x)
     const struct endpoint *method = server_find(x->server, x->path);
     if (is_grpc(x))
         grpc_start(x, method);
-    else if (method && method->method)
-        http_refuse(x, ERR_HTTP_MEDIA_TYPE);
     else if ((page = find_page(x->server, x)))
         page->page(page->context, x);
     else
