@@ -1,0 +1,73 @@
+# bash completion of prismctl. Printed by: prismctl completion bash
+_prismctl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' i
+  COMPREPLY=()
+  case $prev in
+    -o) prev=--output ;;
+  esac
+  case $prev in
+    --address) COMPREPLY=() ;;
+    --admin-address) COMPREPLY=() ;;
+    --namespace) COMPREPLY=() ;;
+    --output) COMPREPLY=($(compgen -W 'table json yaml' -- "$cur")) ;;
+    --timeout) COMPREPLY=() ;;
+    --metadata) COMPREPLY=() ;;
+    --ca) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    --cert) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    --key) COMPREPLY=($(compgen -f -- "$cur")) ;;
+    --ttl) COMPREPLY=() ;;
+    --tag) COMPREPLY=() ;;
+    --if-version) COMPREPLY=() ;;
+    --idempotency-key) COMPREPLY=() ;;
+    --prefix) COMPREPLY=() ;;
+    --start) COMPREPLY=() ;;
+    --end) COMPREPLY=() ;;
+    --limit) COMPREPLY=() ;;
+    --page-size) COMPREPLY=() ;;
+    --cursor) COMPREPLY=() ;;
+    --on-error) COMPREPLY=($(compgen -W 'stop skip' -- "$cur")) ;;
+    --batch) COMPREPLY=() ;;
+    --parallel) COMPREPLY=() ;;
+    *) prev= ;;
+  esac
+  [ -n "$prev" ] && return
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --address|-a|--admin-address|--namespace|-n|--output|-o|--timeout|--metadata|-m|--ca|--cert|--key) i=$((i + 1)) ;;
+      -*) ;;
+      *) words+="${COMP_WORDS[i]} " ;;
+    esac
+  done
+  local global=' --address --admin-address --namespace --output --timeout --metadata --tls --ca --cert --key --insecure --verbose --help --version'
+  case $words in
+    '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help $global" -- "$cur")) ;;
+    'namespace ') COMPREPLY=($(compgen -W 'list describe' -- "$cur")) ;;
+    'backend ') COMPREPLY=($(compgen -W 'list' -- "$cur")) ;;
+    'kv ') COMPREPLY=($(compgen -W 'get set delete exists ttl expire persist count scan import export' -- "$cur")) ;;
+    'config ') COMPREPLY=($(compgen -W 'validate reload' -- "$cur")) ;;
+    'health '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'status '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'namespace list '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'namespace describe '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'backend list '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'kv get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'kv set '*) COMPREPLY=($(compgen -f -W " --ttl --tag --if-version --if-absent --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'kv delete '*) COMPREPLY=($(compgen -W " --if-version --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'kv exists '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'kv ttl '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'kv expire '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'kv persist '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'kv count '*) COMPREPLY=($(compgen -W " --prefix --start --end --hex --base64 $global" -- "$cur")) ;;
+    'kv scan '*) COMPREPLY=($(compgen -W " --prefix --start --end --limit --page-size --cursor --reverse --keys-only --hex --base64 $global" -- "$cur")) ;;
+    'kv import '*) COMPREPLY=($(compgen -f -W " --on-error --prefix --ttl --batch --parallel --quiet $global" -- "$cur")) ;;
+    'kv export '*) COMPREPLY=($(compgen -f -W " --prefix --start --end --hex --base64 --quiet $global" -- "$cur")) ;;
+    'call '*) COMPREPLY=($(compgen -f -W " --admin $global" -- "$cur")) ;;
+    'services '*) COMPREPLY=($(compgen -W " --admin $global" -- "$cur")) ;;
+    'describe '*) COMPREPLY=($(compgen -W " --admin $global" -- "$cur")) ;;
+    'config validate '*) COMPREPLY=($(compgen -f -W " $global" -- "$cur")) ;;
+    'config reload '*) COMPREPLY=($(compgen -W " --dry-run $global" -- "$cur")) ;;
+    'completion '*) COMPREPLY=($(compgen -W "bash zsh $global" -- "$cur")) ;;
+    'help '*) COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help --man $global" -- "$cur")) ;;
+  esac
+}
+complete -o filenames -F _prismctl prismctl
