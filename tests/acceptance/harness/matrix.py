@@ -5,7 +5,11 @@ from .stubs import ROOT
 
 PAGE = os.path.join(ROOT, "docs", "reference", "backends.md")
 BEGIN, END = "<!-- acceptance: begin -->", "<!-- acceptance: end -->"
-HEAD = """# Backends
+HEAD = """---
+title: Backends
+---
+
+# Backends
 
 What each driver implements, as `prismctl backend list` prints it from the drivers' own tables, and how many acceptance cases
 of each interface it passes by each client. A driver that declares an interface is held to it by `tests/acceptance/run`; the
