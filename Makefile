@@ -173,7 +173,9 @@ docs: $(PLUGIN) $(PAGES:%=$(ROOT)/tool/%_page) ## generated pages of docs/refere
 .PHONY: print-flags
 print-flags: # for tools that compile on their own
 	@echo $(CPPFLAGS) $(CFLAGS)
-.PHONY: setup format quick layers check test
+.PHONY: run setup format quick layers check test
+run: ## installs what is missing, builds, starts the proxy, loads the demo; DATA_DIR= keeps data elsewhere
+	@tooling/run $(DATA_DIR)
 setup: ## installs what is missing of tooling/packages
 	@tooling/setup
 format: ## lays out the C files that differ from main
