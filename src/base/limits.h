@@ -29,6 +29,9 @@ enum {
     LIMIT_TRANSACTION_LIFE_MS = 300000,       /* of one that is never idle: a snapshot keeps a log from shrinking */
     LIMIT_TRANSACTIONS_OPEN_MAX = 10000,      /* a namespace may raise LIMIT_TRANSACTIONS_OPEN up to this */
 
+    /* Stores in memory. */
+    LIMIT_MEMORY_BYTES = 1 << 30,             /* default of a namespace: keys, values and bookkeeping */
+
     /* Idempotency keys. */
     LIMIT_IDEMPOTENCY_KEY_BYTES = 255,
     LIMIT_IDEMPOTENCY_RETENTION_MS = 86400000, /* default of a namespace: 24 h */
@@ -96,7 +99,6 @@ enum {
     LIMIT_UNARY_REQUEST_MS = 30000,           /* headers to the end of the body */
     LIMIT_WRITE_STALL_MS = 60000,             /* a peer that takes no byte for this long is closed */
     LIMIT_HTTP1_IDLE_MS = 60000,
-    LIMIT_SSE_HEARTBEAT_MS = 15000,           /* ours: what lies between gives up silent connections */
     LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
     LIMIT_PING_STRIKES = 2,

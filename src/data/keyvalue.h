@@ -89,6 +89,10 @@ bool kv_expected_holds(const struct kv_expected *, const struct kv_item *current
 enum err kv_version_mismatch(const struct kv_expected *, struct slice current, struct diag *);
 /* Status of one item of a batch; diag may be NULL. NULL: out of memory. */
 struct common_batch_item_status *kv_batch_status(uint32_t index, enum err, const struct diag *, struct arena *);
+/* The same in place, for drivers that make all statuses before they begin to work. */
+void kv_batch_status_set(struct common_batch_item_status *, uint32_t index, enum err, const struct diag *);
+/* ERR_FIELD_INVALID where a batch has no items or more than LIMIT_BATCH_ITEMS. */
+enum err kv_check_batch(uint32_t count, const char *field, struct diag *);
 
 /* A range with both ends worked out: start inclusive, end exclusive (has_end false: open). A prefix has become a range.
  * data/keyvalue_scan.c, as all of scans. */

@@ -138,15 +138,27 @@ enum err kv_version_mismatch(const struct kv_expected *expected, struct slice cu
 
 /* --- batches ---------------------------------------------------------------------------------------------------------------- */
 
+void kv_batch_status_set(struct common_batch_item_status *status, uint32_t index, enum err e, const struct diag *diag)
+{
+    *status = (struct common_batch_item_status){.index = index, .code = err_row(e)->grpc};
+    if (e)
+        status->message = slice_str(diag && diag->err == e ? diag_message(diag) : err_row(e)->text);
+}
+
 struct common_batch_item_status *kv_batch_status(uint32_t index, enum err e, const struct diag *diag,
                                                  struct arena *arena)
 {
     struct common_batch_item_status *status = arena_new(arena, struct common_batch_item_status);
-    if (!status)
-        return NULL;
-    status->index = index;
-    status->code = err_row(e)->grpc;
-    if (e)
-        status->message = slice_str(diag && diag->err == e ? diag_message(diag) : err_row(e)->text);
+    if (status)
+        kv_batch_status_set(status, index, e, diag);
     return status;
+}
+
+enum err kv_check_batch(uint32_t count, const char *field, struct diag *diag)
+{
+    if (count >= 1 && count <= LIMIT_BATCH_ITEMS)
+        return OK;
+    diag_set(diag, ERR_FIELD_INVALID, "%s has %u items, a batch takes 1 to %d", field, count, LIMIT_BATCH_ITEMS);
+    diag_field(diag, field, "has %u items, must have 1 to %d", count, LIMIT_BATCH_ITEMS);
+    return ERR_FIELD_INVALID;
 }
