@@ -48,10 +48,27 @@ static const char *const statement_sql[STATEMENTS] = {
     [STATEMENT_VERIFY] = "UPDATE counters SET value = value + 1 WHERE name = 'verified'",
 };
 
-static enum err io_error(sqlite3 *db)
+/* The errno of the last call that failed on the file. SQLite knows ENOSPC by itself, but not quotas and size limits. */
+static int last_errno(sqlite3 *db, int which_file)
 {
-    int error = db ? sqlite3_system_errno(db) : 0;
-    return error == ENOSPC || error == EDQUOT || error == EFBIG ? ERR_DISK_FULL : ERR_IO;
+    sqlite3_file *file = NULL;
+    int error = 0;
+    if (sqlite3_file_control(db, NULL, which_file, &file) == SQLITE_OK && file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error;
+}
+
+static bool is_no_space(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+static enum err io_error(sqlite3 *db, int code)
+{
+    bool full = db && code == SQLITE_IOERR_WRITE &&
+                (is_no_space(last_errno(db, SQLITE_FCNTL_JOURNAL_POINTER)) ||
+                 is_no_space(last_errno(db, SQLITE_FCNTL_FILE_POINTER)));
+    return full ? ERR_DISK_FULL : ERR_IO;
 }
 
 static enum err meaning(sqlite3 *db, int code)
@@ -64,7 +81,7 @@ static enum err meaning(sqlite3 *db, int code)
     case SQLITE_FULL:
         return ERR_DISK_FULL;
     case SQLITE_IOERR:
-        return io_error(db);
+        return io_error(db, code);
     case SQLITE_NOMEM:
         return ERR_NOMEM;
     case SQLITE_CORRUPT:
@@ -90,9 +107,11 @@ static enum err meaning(sqlite3 *db, int code)
 
 enum err sqlite_code(struct sqlite_connection *c, int code)
 {
+    if (c->db && meaning(c->db, code))
+        code = sqlite3_extended_errcode(c->db);
     enum err e = meaning(c->db, code);
     if (e)
-        c->code = c->db ? sqlite3_extended_errcode(c->db) : code;
+        c->code = code;
     return e;
 }
 

@@ -31,14 +31,27 @@ static void run_operation(struct sqlite_reader *r, struct sqlite_operation *o, i
         sqlite3_progress_handler(r->connection->db, 0, NULL, NULL);
 }
 
+/* A read transaction that could not be ended would show old data for ever: nothing is read then. */
+static enum err begin_batch(struct sqlite_connection *c, unsigned count)
+{
+    enum err e = sqlite3_get_autocommit(c->db) ? OK : sqlite_run(c, STATEMENT_ROLLBACK);
+    return e || count == 1 ? e : sqlite_run(c, STATEMENT_BEGIN_READ);
+}
+
+static void refuse(struct sqlite_reader *r, struct sqlite_operation *o, enum err e)
+{
+    o->outcome = e;
+    sqlite_describe(r->connection, &o->call->diag, e);
+}
+
 static void run_batch(struct sqlite_reader *r, struct sqlite_operations *batch)
 {
     struct sqlite_readers *all = &r->store->readers;
     int64_t now_ms = sqlite_now_ms(r->store);
-    bool joined = batch->count > 1 && !sqlite_run(r->connection, STATEMENT_BEGIN_READ);
+    enum err e = begin_batch(r->connection, batch->count);
     for (struct sqlite_operation *o = batch->first; o; o = o->next)
-        run_operation(r, o, now_ms);
-    if (joined)
+        e ? refuse(r, o, e) : run_operation(r, o, now_ms);
+    if (!sqlite3_get_autocommit(r->connection->db))
         sqlite_run(r->connection, STATEMENT_COMMIT);
     atomic_fetch_add_explicit(&all->batches, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&all->operations, batch->count, memory_order_relaxed);

@@ -17,10 +17,17 @@
 #include "base/log.h"
 #include "drivers/sqlite/store.h"
 
+static bool in_transaction(const struct sqlite_writer *w)
+{
+    return !sqlite3_get_autocommit(w->connection->db);
+}
+
+/* One that could not be rolled back would be in the way for ever: it is tried again. */
 enum err sqlite_writer_begin(struct sqlite_writer *w)
 {
     w->wrote = false;
-    return sqlite_run(w->connection, STATEMENT_BEGIN_WRITE);
+    enum err e = in_transaction(w) ? sqlite_run(w->connection, STATEMENT_ROLLBACK) : OK;
+    return e ? e : sqlite_run(w->connection, STATEMENT_BEGIN_WRITE);
 }
 
 static enum err store_keys(struct sqlite_writer *w)
@@ -41,11 +48,6 @@ static enum err commit(struct sqlite_writer *w)
         e = ERR_IO;
     }
     return e ? e : sqlite_run(w->connection, STATEMENT_COMMIT);
-}
-
-static bool in_transaction(const struct sqlite_writer *w)
-{
-    return !sqlite3_get_autocommit(w->connection->db);
 }
 
 /* Whether e says something about the storage, not about a request. */

@@ -138,7 +138,7 @@ static void prepare(struct fake_call *f, const struct method *method, const void
                             .who = {.name = f->who},
                             .loop = f->loop,
                             .arena = &f->arena,
-                            .deadline_ns = UINT64_MAX,
+                            .deadline_ns = f->deadline_ns ? f->deadline_ns : UINT64_MAX,
                             .request = request,
                             .idempotency_key = f->idempotency_key,
                             .sink = &sink,

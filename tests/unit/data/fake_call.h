@@ -43,6 +43,7 @@ struct fake_call {
     struct loop *loop;            /* may be NULL for drivers that answer on the spot */
     const char *who;              /* identity of the next calls; "" */
     struct slice idempotency_key; /* of the next call; cleared by it */
+    uint64_t deadline_ns;         /* of the next calls; 0: none */
     bool hold;                    /* answer CALL_HOLD to each message, and resume once the driver has returned */
     unsigned cancel_after;        /* cancel the call after so many messages; 0: never */
     struct arena arena;           /* the call's */

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
+#include "base/mem.h"
 #include "data/keyvalue.h"
 
 void fixture_init(struct fixture *f)
@@ -100,4 +103,39 @@ const struct keyvalue_get_response *fixture_get(struct fixture *f, const char *k
     const struct keyvalue_get_response *response = fake_call(&f->call, METHOD_KEYVALUE_BASIC_GET, &r);
     CHECK_ERR(f->call.err, OK);
     return response;
+}
+
+void calls_init(struct calls *calls, struct fixture *f, unsigned count)
+{
+    *calls = (struct calls){mem_zalloc(count * sizeof *calls->items), count};
+    CHECK(calls->items != NULL);
+    for (unsigned i = 0; i < count; i++)
+        fake_call_init(&calls->items[i], &f->ns, f->loop);
+}
+
+void calls_finish(struct calls *calls)
+{
+    for (unsigned i = 0; i < calls->count; i++)
+        fake_call_finish(&calls->items[i]);
+}
+
+void calls_fini(struct calls *calls)
+{
+    for (unsigned i = 0; i < calls->count; i++)
+        fake_call_fini(&calls->items[i]);
+    mem_free(calls->items);
+}
+
+struct sqlite3 *blocker_begin(struct fixture *f)
+{
+    sqlite3 *db;
+    CHECK_EQ(sqlite3_open(f->path, &db), SQLITE_OK);
+    CHECK_EQ(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+void blocker_end(struct sqlite3 *db)
+{
+    CHECK_EQ(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    CHECK_EQ(sqlite3_close(db), SQLITE_OK);
 }

@@ -36,4 +36,18 @@ struct slice fixture_set(struct fixture *, const char *key, const char *value); 
 const struct keyvalue_get_response *fixture_get(struct fixture *, const char *key);
 enum err fixture_set_err(struct fixture *, const char *key, const char *value);
 
+/* Several calls at the same time, on the fixture's loop. */
+struct calls {
+    struct fake_call *items;
+    unsigned count;
+};
+void calls_init(struct calls *, struct fixture *, unsigned count);
+void calls_finish(struct calls *); /* all of them */
+void calls_fini(struct calls *);
+
+/* Another connection that holds the database's write lock: what is submitted meanwhile queues up. */
+struct sqlite3;
+struct sqlite3 *blocker_begin(struct fixture *);
+void blocker_end(struct sqlite3 *);
+
 #endif
