@@ -218,7 +218,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
 
 struct slice client_call_take(struct rpc_client_call *call, size_t size)
 {
-    struct slice bytes = slice_of(call->out.data + call->out_sent, size);
+    struct slice bytes = slice_take(slice_skip(buf_slice(&call->out), call->out_sent), size);
     call->out_sent += size;
     if (call->out_sent == call->out.size) {
         buf_reset(&call->out);

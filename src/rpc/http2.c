@@ -303,6 +303,7 @@ void h2_server_fini(struct rpc_server *server)
 
 /* ---- the protocol, as the server sees it (internal.h) ----------------------------------------------------------------- */
 
+/* Not SETTINGS_NO_RFC7540_PRIORITIES: with it nghttp2 1.52 frees a DATA item twice when memory is out. */
 static int submit_settings(struct h2 *h)
 {
     static const nghttp2_settings_entry settings[] = {
@@ -310,7 +311,6 @@ static int submit_settings(struct h2 *h)
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, LIMIT_HTTP2_STREAM_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, LIMIT_HEADER_BYTES},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, LIMIT_HTTP2_HEADER_TABLE_BYTES},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     int status = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
     return status ? status

@@ -215,7 +215,7 @@ enum err h2_stream_field(struct h2_stream *s, struct slice name, struct slice va
     bool pseudo = name.size && name.data[0] == ':';
     if (!pseudo && !room_for_field(s))
         return ERR_NOMEM;
-    uint8_t *bytes = arena_alloc(&s->exchange.arena, name.size + value.size);
+    uint8_t *bytes = arena_alloc(&s->exchange.arena, name.size + value.size + 1);
     if (!bytes)
         return ERR_NOMEM;
     memcpy(bytes, name.data, name.size);
@@ -466,7 +466,7 @@ const nghttp2_data_source_read_callback h2_read_body = read_body;
 struct slice h2_stream_take(struct h2_stream *s, size_t size)
 {
     assert(size <= waiting(s));
-    struct slice bytes = slice_of(s->out.data + s->out_sent, size);
+    struct slice bytes = slice_take(slice_skip(buf_slice(&s->out), s->out_sent), size);
     s->out_sent += size;
     s->h2->buffered_bytes -= size;
     if (s->out_sent == s->out.size) {
