@@ -99,6 +99,7 @@ enum {
     LIMIT_UNARY_REQUEST_MS = 30000,           /* headers to the end of the body */
     LIMIT_WRITE_STALL_MS = 60000,             /* a peer that takes no byte for this long is closed */
     LIMIT_HTTP1_IDLE_MS = 60000,
+    LIMIT_SSE_HEARTBEAT_MS = 15000,           /* ours: what lies between gives up silent connections */
     LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
     LIMIT_PING_STRIKES = 2,

@@ -7,9 +7,9 @@
 #include "base/limits.h"
 #include "base/uuid.h"
 
-static struct call *call_of(const struct rpc_call *rpc)
+static struct wire_call *call_of(const struct rpc_call *rpc)
 {
-    return (struct call *)rpc; /* the first member */
+    return (struct wire_call *)rpc; /* the first member */
 }
 
 /* ---- what the headers say --------------------------------------------------------------------------------------------- */
@@ -48,7 +48,7 @@ static bool is_traceparent(struct slice s)
            !is_all(version, 'f') && !is_all(trace, '0') && !is_all(parent, '0');
 }
 
-static enum err make_request_id(struct call *c)
+static enum err make_request_id(struct wire_call *c)
 {
     uint8_t random[UUID_RANDOM_BYTES];
     char *text = arena_alloc(c->rpc.arena, UUID_TEXT_BYTES + 1);
@@ -60,7 +60,7 @@ static enum err make_request_id(struct call *c)
     return OK;
 }
 
-static enum err make_traceparent(struct call *c)
+static enum err make_traceparent(struct wire_call *c)
 {
     uint8_t random[24];
     char *text = arena_alloc(c->rpc.arena, LIMIT_TRACEPARENT_BYTES + 1);
@@ -83,7 +83,7 @@ static bool is_binary(struct slice name)
     return name.size > 4 && memcmp(name.data + name.size - 4, "-bin", 4) == 0;
 }
 
-static void note_header(struct call *c, const struct http_header *h)
+static void note_header(struct wire_call *c, const struct http_header *h)
 {
     switch (h->name.size) {
     case 11:
@@ -113,7 +113,7 @@ static uint32_t count_values(const struct http_exchange *x)
     return count;
 }
 
-static enum err decode_value(struct call *c, struct slice text, struct slice *ret_bytes)
+static enum err decode_value(struct wire_call *c, struct slice text, struct slice *ret_bytes)
 {
     size_t size;
     uint8_t *bytes = arena_alloc(c->rpc.arena, base64_decoded_max(text.size));
@@ -125,7 +125,7 @@ static enum err decode_value(struct call *c, struct slice text, struct slice *re
     return OK;
 }
 
-static enum err decode_values(struct call *c, const struct http_header *from, struct http_header *list)
+static enum err decode_values(struct wire_call *c, const struct http_header *from, struct http_header *list)
 {
     struct slice rest = from->value;
     for (;;) {
@@ -143,7 +143,7 @@ static enum err decode_values(struct call *c, const struct http_header *from, st
     }
 }
 
-static enum err decode_binary_metadata(struct call *c)
+static enum err decode_binary_metadata(struct wire_call *c)
 {
     const struct http_exchange *x = c->exchange;
     struct http_header *list = arena_array(c->rpc.arena, struct http_header, count_values(x));
@@ -163,7 +163,7 @@ static enum err decode_binary_metadata(struct call *c)
     return OK;
 }
 
-static enum err read_headers(struct call *c)
+static enum err read_headers(struct wire_call *c)
 {
     const struct http_exchange *x = c->exchange;
     bool binary = false;
@@ -181,7 +181,7 @@ static enum err read_headers(struct call *c)
 
 /* ---- beginning -------------------------------------------------------------------------------------------------------- */
 
-static void enlist(struct call *c)
+static void enlist(struct wire_call *c)
 {
     struct rpc_server *s = c->rpc.server;
     c->next = s->calls;
@@ -192,7 +192,7 @@ static void enlist(struct call *c)
     s->stats.calls_in_flight++;
 }
 
-static void delist(struct call *c)
+static void delist(struct wire_call *c)
 {
     struct rpc_server *s = c->rpc.server;
     if (c->next)
@@ -204,7 +204,7 @@ static void delist(struct call *c)
     s->stats.calls_in_flight--;
 }
 
-static uint32_t message_limit(struct call *c)
+static uint32_t message_limit(struct wire_call *c)
 {
     const struct rpc_server_options *o = &c->rpc.server->options;
     return o->message_limit ? o->message_limit(o->context, &c->rpc) : o->message_bytes_max;
@@ -212,7 +212,8 @@ static uint32_t message_limit(struct call *c)
 
 static void deadline_passed(struct timer *);
 
-static void fill(struct call *c, struct http_exchange *x, const struct endpoint *endpoint, const struct call_wire *wire)
+static void fill(struct wire_call *c, struct http_exchange *x, const struct endpoint *endpoint,
+                 const struct call_wire *wire)
 {
     c->wire = wire;
     c->exchange = x;
@@ -232,7 +233,7 @@ static void fill(struct call *c, struct http_exchange *x, const struct endpoint 
 }
 
 /* Copied: a call may outlive its connection. */
-static enum err note_peer(struct call *c)
+static enum err note_peer(struct wire_call *c)
 {
     const char *identity = conn_peer_identity(c->exchange->conn);
     c->rpc.peer_address = arena_strdup(c->rpc.arena, conn_peer_address(c->exchange->conn));
@@ -243,8 +244,8 @@ static enum err note_peer(struct call *c)
     return lost ? ERR_NOMEM : OK;
 }
 
-enum err call_init(struct call *c, struct http_exchange *x, const struct endpoint *endpoint,
-                   const struct call_wire *wire)
+enum err rpc_call_init(struct wire_call *c, struct http_exchange *x, const struct endpoint *endpoint,
+                       const struct call_wire *wire)
 {
     fill(c, x, endpoint, wire);
     bool full = x->server->stats.calls_in_flight >= LIMIT_CALLS_IN_FLIGHT;
@@ -257,7 +258,7 @@ enum err call_init(struct call *c, struct http_exchange *x, const struct endpoin
 }
 
 /* Slow requests: one that a unary method has not got complete by then fails, whatever the client's deadline is. */
-static uint64_t timer_due(const struct call *c)
+static uint64_t timer_due(const struct wire_call *c)
 {
     if (c->started || c->rpc.method->client_streaming)
         return c->rpc.deadline_ns;
@@ -265,7 +266,7 @@ static uint64_t timer_due(const struct call *c)
     return complete_ns < c->rpc.deadline_ns ? complete_ns : c->rpc.deadline_ns;
 }
 
-static void arm(struct call *c)
+static void arm(struct wire_call *c)
 {
     uint64_t due = timer_due(c);
     if (due == UINT64_MAX)
@@ -290,7 +291,7 @@ static uint64_t effective_timeout(const struct pb_method *m, bool given, uint64_
     return timeout_ns < cap ? timeout_ns : cap;
 }
 
-enum err call_set_timeout(struct call *c, bool given, uint64_t timeout_ns)
+enum err rpc_call_set_timeout(struct wire_call *c, bool given, uint64_t timeout_ns)
 {
     uint64_t timeout = effective_timeout(c->rpc.method, given, timeout_ns);
     if (timeout == 0)
@@ -303,12 +304,12 @@ enum err call_set_timeout(struct call *c, bool given, uint64_t timeout_ns)
 
 /* ---- events of the handler -------------------------------------------------------------------------------------------- */
 
-void call_enter(struct call *c)
+void rpc_call_enter(struct wire_call *c)
 {
     c->depth++;
 }
 
-static void let_go(struct call *c)
+static void let_go(struct wire_call *c)
 {
     struct http_exchange *x = c->exchange;
     struct rpc_server *s = c->rpc.server;
@@ -322,7 +323,7 @@ static void let_go(struct call *c)
     server_check_drained(s);
 }
 
-void call_leave(struct call *c)
+void rpc_call_leave(struct wire_call *c)
 {
     assert(c->depth > 0);
     if (--c->depth == 0 && c->finished)
@@ -330,12 +331,12 @@ void call_leave(struct call *c)
 }
 
 /* Whether the handler is still to be told of things. */
-static bool is_listening(const struct call *c)
+static bool is_listening(const struct wire_call *c)
 {
     return c->started && !c->finished && !c->rpc.cancelled;
 }
 
-void call_start(struct call *c)
+void rpc_call_start(struct wire_call *c)
 {
     if (c->started || c->finished)
         return;
@@ -343,41 +344,41 @@ void call_start(struct call *c)
     arm(c);
     if (!c->handlers->on_start)
         return;
-    call_enter(c);
+    rpc_call_enter(c);
     c->handlers->on_start(&c->rpc);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
-void call_message(struct call *c, const struct rpc_message *message)
+void rpc_call_message(struct wire_call *c, const struct rpc_message *message)
 {
     if (!is_listening(c))
         return;
-    call_enter(c);
+    rpc_call_enter(c);
     c->handlers->on_message(&c->rpc, message);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
-void call_end_of_messages(struct call *c)
+void rpc_call_end_of_messages(struct wire_call *c)
 {
     if (!is_listening(c) || !c->handlers->on_end)
         return;
-    call_enter(c);
+    rpc_call_enter(c);
     c->handlers->on_end(&c->rpc);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
-void call_ready(struct call *c)
+void rpc_call_ready(struct wire_call *c)
 {
     if (!is_listening(c) || !c->handlers->on_ready)
         return;
-    call_enter(c);
+    rpc_call_enter(c);
     c->handlers->on_ready(&c->rpc);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------------------------- */
 
-static void cancel_handler(struct call *c, enum err e)
+static void cancel_handler(struct wire_call *c, enum err e)
 {
     if (!is_listening(c)) {
         c->finished |= !c->started;
@@ -388,7 +389,7 @@ static void cancel_handler(struct call *c, enum err e)
         c->handlers->on_cancel(&c->rpc, e);
 }
 
-static void answer(struct call *c, enum err e)
+static void answer(struct wire_call *c, enum err e)
 {
     c->answered = true;
     c->outcome = e;
@@ -396,44 +397,61 @@ static void answer(struct call *c, enum err e)
     c->wire->finish(c, e);
 }
 
-void call_fail(struct call *c, enum err e)
+void rpc_call_fail(struct wire_call *c, enum err e)
 {
     if (c->answered)
         return;
-    call_enter(c);
+    rpc_call_enter(c);
     answer(c, e);
     cancel_handler(c, e);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
-void call_abort(struct call *c, enum err e)
+static void fail_task(struct task *t)
 {
-    call_enter(c);
+    struct wire_call *c = (struct wire_call *)((char *)t - offsetof(struct wire_call, fail));
+    rpc_call_fail(c, c->failure);
+    rpc_call_leave(c);
+}
+
+void rpc_call_fail_soon(struct wire_call *c, enum err e)
+{
+    if (c->answered || c->failure)
+        return;
+    c->failure = e;
+    c->fail.run = fail_task;
+    rpc_call_enter(c); /* kept until the task has run */
+    loop_defer(c->rpc.loop, &c->fail);
+}
+
+void rpc_call_abort(struct wire_call *c, enum err e)
+{
+    rpc_call_enter(c);
     if (!c->answered) {
         c->answered = true;
         c->outcome = e;
         timer_stop(c->rpc.loop, &c->deadline);
     }
     cancel_handler(c, e);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
 static void deadline_passed(struct timer *timer)
 {
-    struct call *c = (struct call *)((char *)timer - offsetof(struct call, deadline));
+    struct wire_call *c = (struct wire_call *)((char *)timer - offsetof(struct wire_call, deadline));
     if (loop_now_ns(c->rpc.loop) < c->rpc.deadline_ns)
         diag_set(&c->rpc.diag, ERR_DEADLINE_EXCEEDED, "the request was not complete within %d ms",
                  LIMIT_UNARY_REQUEST_MS);
-    call_fail(c, ERR_DEADLINE_EXCEEDED);
+    rpc_call_fail(c, ERR_DEADLINE_EXCEEDED);
 }
 
 void rpc_finish(struct rpc_call *rpc, enum err e)
 {
-    struct call *c = call_of(rpc);
+    struct wire_call *c = call_of(rpc);
     assert(c->started && !c->finished);
     c->finished = true;
     if (!c->answered)
-        answer(c, e);
+        answer(c, e ? e : c->failure);
     if (c->depth == 0)
         let_go(c);
 }
@@ -449,7 +467,7 @@ static bool is_reserved(struct slice name)
 
 struct slice rpc_metadata(const struct rpc_call *rpc, const char *name)
 {
-    const struct call *c = call_of(rpc);
+    const struct wire_call *c = call_of(rpc);
     struct slice wanted = slice_str(name);
     for (uint32_t i = 0; i < c->metadata_count; i++)
         if (slice_eq(c->metadata[i].name, wanted))
@@ -459,7 +477,7 @@ struct slice rpc_metadata(const struct rpc_call *rpc, const char *name)
 
 bool rpc_metadata_at(const struct rpc_call *rpc, uint32_t index, struct http_header *ret_header)
 {
-    const struct call *c = call_of(rpc);
+    const struct wire_call *c = call_of(rpc);
     for (uint32_t i = 0; i < c->metadata_count; i++) {
         if (is_reserved(c->metadata[i].name))
             continue;
@@ -485,7 +503,7 @@ static bool copy_value(struct arena *arena, struct slice name, struct slice valu
 }
 
 /* A field that does not fit into memory is left out: the status still tells how the call ended. */
-static void add_field(struct call *c, struct call_field **list, const char *name, struct slice value)
+static void add_field(struct wire_call *c, struct call_field **list, const char *name, struct slice value)
 {
     struct call_field *f = arena_new(c->rpc.arena, struct call_field);
     if (!f || !arena_copy(c->rpc.arena, slice_str(name), &f->header.name) ||
@@ -498,14 +516,14 @@ static void add_field(struct call *c, struct call_field **list, const char *name
 
 void rpc_header_add(struct rpc_call *rpc, const char *name, struct slice value)
 {
-    struct call *c = call_of(rpc);
+    struct wire_call *c = call_of(rpc);
     if (!c->headers_sent)
         add_field(c, &c->headers, name, value);
 }
 
 void rpc_trailer_add(struct rpc_call *rpc, const char *name, struct slice value)
 {
-    struct call *c = call_of(rpc);
+    struct wire_call *c = call_of(rpc);
     if (!c->answered)
         add_field(c, &c->trailers, name, value);
 }
@@ -517,14 +535,14 @@ void rpc_compress(struct rpc_call *rpc, bool on)
 
 void rpc_send_headers(struct rpc_call *rpc)
 {
-    struct call *c = call_of(rpc);
+    struct wire_call *c = call_of(rpc);
     if (!c->answered)
         c->wire->send_headers(c);
 }
 
 enum err rpc_decode(struct rpc_call *rpc, const struct rpc_message *message, void **ret_message)
 {
-    struct call *c = call_of(rpc);
+    struct wire_call *c = call_of(rpc);
     if (!message->decoded)
         return c->wire->decode(c, message, ret_message);
     *ret_message = message->decoded;
@@ -533,19 +551,19 @@ enum err rpc_decode(struct rpc_call *rpc, const struct rpc_message *message, voi
 
 enum flow rpc_send(struct rpc_call *rpc, const void *message)
 {
-    struct call *c = call_of(rpc);
-    return c->answered ? FLOW_HOLD : c->wire->send(c, message);
+    struct wire_call *c = call_of(rpc);
+    return c->answered || c->failure ? FLOW_HOLD : c->wire->send(c, message);
 }
 
 enum flow rpc_send_raw(struct rpc_call *rpc, struct slice encoded)
 {
-    struct call *c = call_of(rpc);
-    return c->answered ? FLOW_HOLD : c->wire->send_raw(c, encoded);
+    struct wire_call *c = call_of(rpc);
+    return c->answered || c->failure ? FLOW_HOLD : c->wire->send_raw(c, encoded);
 }
 
 void rpc_receive(struct rpc_call *rpc)
 {
-    struct call *c = call_of(rpc);
+    struct wire_call *c = call_of(rpc);
     if (!c->answered)
         c->wire->receive(c);
 }

@@ -23,7 +23,7 @@
 enum { COPY_BYTES = 1024 };
 
 struct grpc_call {
-    struct call call; /* first */
+    struct wire_call call; /* first */
     struct grpc_reader reader;
     struct buf pending;         /* body bytes that the handler has not asked for; not yet given back to the window */
     size_t pending_read;        /* bytes at its front that have been */
@@ -39,7 +39,7 @@ struct grpc_call {
     bool inflates, accepts_gzip, announces_gzip;
 };
 
-static struct grpc_call *grpc_of(struct call *c)
+static struct grpc_call *grpc_of(struct wire_call *c)
 {
     return (struct grpc_call *)c; /* the first member */
 }
@@ -101,15 +101,16 @@ static enum err explain_too_large(struct grpc_call *g)
     return ERR_MESSAGE_TOO_LARGE;
 }
 
-static enum err read_message(struct grpc_call *g, struct block *block, struct slice *input, struct slice *ret_bytes,
-                             bool *ret_complete)
+static enum err read_message(struct grpc_call *g, struct block *block, struct slice *input,
+                             struct rpc_message *ret_message, bool *ret_complete)
 {
     struct grpc_message m;
     enum err e = grpc_read(&g->reader, input, &m, ret_complete);
     if (!e && *ret_complete) {
         g->message_count++;
         g->call.bytes_in += GRPC_PREFIX_BYTES + m.bytes.size;
-        e = keep_message(g, block, &m, ret_bytes);
+        ret_message->compressed = m.compressed;
+        e = keep_message(g, block, &m, &ret_message->raw);
     }
     return e == ERR_MESSAGE_TOO_LARGE ? explain_too_large(g) : e;
 }
@@ -123,7 +124,7 @@ static enum err take_single(struct grpc_call *g, struct block *block, struct sli
         if (g->message_count)
             return diag_set(d, ERR_GRPC_MALFORMED, "more than one message for a method that takes one");
         bool complete;
-        enum err e = read_message(g, block, &data, &g->message.raw, &complete);
+        enum err e = read_message(g, block, &data, &g->message, &complete);
         if (e)
             return e;
     }
@@ -142,17 +143,17 @@ static enum err check_single(struct grpc_call *g)
 
 static void body_of_single(struct grpc_call *g, struct block *block, struct slice data, bool end)
 {
-    struct call *c = &g->call;
+    struct wire_call *c = &g->call;
     enum err e = take_single(g, block, data);
     http_consumed(c->exchange, data.size);
     if (!e && end)
         e = check_single(g);
     if (e) {
-        call_fail(c, e);
+        rpc_call_fail(c, e);
     } else if (end) {
-        call_start(c);
-        call_message(c, &g->message);
-        call_end_of_messages(c);
+        rpc_call_start(c);
+        rpc_call_message(c, &g->message);
+        rpc_call_end_of_messages(c);
     }
 }
 
@@ -168,11 +169,11 @@ static enum err pump_one(struct grpc_call *g, struct block *block, struct slice 
 {
     struct rpc_message message = {0};
     forget_message(g);
-    enum err e = read_message(g, block, input, &message.raw, ret_delivered);
+    enum err e = read_message(g, block, input, &message, ret_delivered);
     if (e || !*ret_delivered)
         return e;
     g->wanted = false;
-    call_message(&g->call, &message);
+    rpc_call_message(&g->call, &message);
     return OK;
 }
 
@@ -206,9 +207,9 @@ static void end_stream(struct grpc_call *g)
         return;
     g->ended = false; /* told once */
     if (grpc_reader_at_boundary(&g->reader))
-        call_end_of_messages(&g->call);
+        rpc_call_end_of_messages(&g->call);
     else
-        call_fail(&g->call, diag_set(&g->call.rpc.diag, ERR_GRPC_MALFORMED, "the stream ended inside a message"));
+        rpc_call_fail(&g->call, diag_set(&g->call.rpc.diag, ERR_GRPC_MALFORMED, "the stream ended inside a message"));
 }
 
 static enum err keep_pending(struct grpc_call *g, struct slice data)
@@ -221,7 +222,7 @@ static enum err keep_pending(struct grpc_call *g, struct slice data)
 
 static void body_of_stream(struct grpc_call *g, struct block *block, struct slice data, bool end)
 {
-    struct call *c = &g->call;
+    struct wire_call *c = &g->call;
     struct slice rest = data;
     enum err e = g->pending.size ? OK : pump_input(g, block, &rest);
     http_consumed(c->exchange, data.size - rest.size);
@@ -229,7 +230,7 @@ static void body_of_stream(struct grpc_call *g, struct block *block, struct slic
         e = keep_pending(g, rest);
     g->ended |= end;
     if (e)
-        call_fail(c, e);
+        rpc_call_fail(c, e);
     else
         end_stream(g);
 }
@@ -241,22 +242,22 @@ static void pump_task(struct task *task)
     if (!g->call.answered) {
         enum err e = pump_pending(g);
         if (e)
-            call_fail(&g->call, e);
+            rpc_call_fail(&g->call, e);
         else
             end_stream(g);
     }
-    call_leave(&g->call);
+    rpc_call_leave(&g->call);
 }
 
 /* The handler may be inside on_message, on_start, or far from here: go on from the loop. */
-static void receive(struct call *c)
+static void receive(struct wire_call *c)
 {
     struct grpc_call *g = grpc_of(c);
     g->wanted = true;
     if (g->pump_due || !client_streams(g) || (g->pending.size == 0 && !g->ended))
         return;
     g->pump_due = true;
-    call_enter(c); /* kept until the task has run */
+    rpc_call_enter(c); /* kept until the task has run */
     loop_defer(c->rpc.loop, &g->pump);
 }
 
@@ -299,7 +300,7 @@ static void put_head(struct grpc_call *g, struct field_list *list)
 }
 
 /* NULL: out of memory; the stream is reset. */
-static struct http_header *new_fields(struct call *c, size_t count)
+static struct http_header *new_fields(struct wire_call *c, size_t count)
 {
     struct http_header *items = arena_alloc(c->rpc.arena, count * sizeof *items);
     if (!items)
@@ -307,7 +308,7 @@ static struct http_header *new_fields(struct call *c, size_t count)
     return items;
 }
 
-static void send_headers(struct call *c)
+static void send_headers(struct wire_call *c)
 {
     if (c->headers_sent)
         return;
@@ -319,7 +320,7 @@ static void send_headers(struct call *c)
     http_respond(c->exchange, 200, list.items, list.count);
 }
 
-static enum flow write_message(struct call *c, bool compressed, struct slice bytes)
+static enum flow write_message(struct wire_call *c, bool compressed, struct slice bytes)
 {
     uint8_t prefix[GRPC_PREFIX_BYTES];
     struct slice parts[] = {slice_of(prefix, sizeof prefix), bytes};
@@ -331,13 +332,14 @@ static enum flow write_message(struct call *c, bool compressed, struct slice byt
 }
 
 /* A message that does not fit ends the call: the client would wait for it. */
-static enum flow refuse_message(struct call *c, enum err e)
+static enum flow refuse_message(struct wire_call *c, enum err e)
 {
-    call_fail(c, diag_set(&c->rpc.diag, e, "a message of the response could not be sent: %s", err_row(e)->text));
+    rpc_call_fail_soon(c,
+                       diag_set(&c->rpc.diag, e, "a message of the response could not be sent: %s", err_row(e)->text));
     return FLOW_HOLD;
 }
 
-static enum flow send_raw(struct call *c, struct slice encoded)
+static enum flow send_raw(struct wire_call *c, struct slice encoded)
 {
     if (encoded.size > LIMIT_MESSAGE_BYTES_MAX)
         return refuse_message(c, ERR_MESSAGE_TOO_LARGE);
@@ -351,7 +353,7 @@ static enum flow send_raw(struct call *c, struct slice encoded)
     return e ? refuse_message(c, e) : write_message(c, true, buf_slice(out));
 }
 
-static enum flow send_message(struct call *c, const void *message)
+static enum flow send_message(struct wire_call *c, const void *message)
 {
     struct buf *out = &c->rpc.server->encoded;
     buf_reset(out);
@@ -364,7 +366,7 @@ static enum flow send_message(struct call *c, const void *message)
 /* Texts longer than this are cut: clients limit the size of trailers. */
 enum { MESSAGE_BYTES = 1024, DETAILS_BYTES = 4096 };
 
-static void put_details(struct call *c, struct field_list *list, enum err e)
+static void put_details(struct wire_call *c, struct field_list *list, enum err e)
 {
     struct slice bytes;
     if (!status_encode(c->rpc.arena, e, &c->rpc.diag, &bytes))
@@ -379,7 +381,7 @@ static void put_details(struct call *c, struct field_list *list, enum err e)
     put_field(list, SLICE("grpc-status-details-bin"), slice_of(text, size));
 }
 
-static void put_message(struct call *c, struct field_list *list, enum err e)
+static void put_message(struct wire_call *c, struct field_list *list, enum err e)
 {
     const struct diag *d = &c->rpc.diag;
     struct slice text = slice_str(d->err == e ? diag_message(d) : err_row(e)->text), encoded;
@@ -387,7 +389,7 @@ static void put_message(struct call *c, struct field_list *list, enum err e)
         put_field(list, SLICE("grpc-message"), encoded);
 }
 
-static void put_status(struct call *c, struct field_list *list, enum err e)
+static void put_status(struct wire_call *c, struct field_list *list, enum err e)
 {
     static const char codes[][3] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                     "9", "10", "11", "12", "13", "14", "15", "16"};
@@ -402,7 +404,7 @@ static void put_status(struct call *c, struct field_list *list, enum err e)
 }
 
 /* A diag that was only added to (diag_field without diag_set) belongs to the error that ends the call. */
-static void adopt_diag(struct call *c, enum err e)
+static void adopt_diag(struct wire_call *c, enum err e)
 {
     if (e && c->rpc.diag.err == OK)
         c->rpc.diag.err = e;
@@ -414,7 +416,7 @@ static enum err check_answer(const struct grpc_call *g, enum err e)
     return e == OK && owes_one ? ERR_INTERNAL : e;
 }
 
-static void finish(struct call *c, enum err e)
+static void finish(struct wire_call *c, enum err e)
 {
     e = check_answer(grpc_of(c), e);
     adopt_diag(c, e);
@@ -436,14 +438,14 @@ static void finish(struct call *c, enum err e)
 
 /* ---- the call --------------------------------------------------------------------------------------------------------- */
 
-static enum err decode(struct call *c, const struct rpc_message *message, void **ret_message)
+static enum err decode(struct wire_call *c, const struct rpc_message *message, void **ret_message)
 {
     struct pb_limits limits = {.depth = LIMIT_PB_DEPTH, .bytes = (size_t)c->message_bytes_max * LIMIT_DECODE_EXPANSION};
     enum err e = pb_decode(c->rpc.method->input, message->raw, arena_of_message(grpc_of(c)), &limits, ret_message);
     return e ? diag_set(&c->rpc.diag, e, "%s: %s", c->rpc.method->input->name, err_row(e)->text) : OK;
 }
 
-static void discard(struct call *c)
+static void discard(struct wire_call *c)
 {
     struct grpc_call *g = grpc_of(c);
     block_unref(g->block);
@@ -458,27 +460,27 @@ static const struct call_wire grpc_wire = {RPC_GRPC, send_headers, send_message,
 static void on_body(struct http_exchange *x, struct block *block, struct slice data, bool end)
 {
     struct grpc_call *g = x->user;
-    struct call *c = &g->call;
+    struct wire_call *c = &g->call;
     if (c->answered) {
         http_consumed(x, data.size);
         return;
     }
-    call_enter(c);
+    rpc_call_enter(c);
     if (client_streams(g))
         body_of_stream(g, block, data, end);
     else
         body_of_single(g, block, data, end);
-    call_leave(c);
+    rpc_call_leave(c);
 }
 
 static void on_writable(struct http_exchange *x)
 {
-    call_ready(x->user);
+    rpc_call_ready(x->user);
 }
 
 static void on_abort(struct http_exchange *x, enum err e)
 {
-    call_abort(x->user, e);
+    rpc_call_abort(x->user, e);
 }
 
 static const struct http_events grpc_events = {on_body, on_writable, on_abort};
@@ -502,12 +504,12 @@ static enum err read_timeout(struct grpc_call *g)
     struct slice text = http_header_get(g->call.exchange, "grpc-timeout");
     if (text.size && !grpc_timeout_parse(text, &timeout_ns))
         return diag_set(&g->call.rpc.diag, ERR_GRPC_MALFORMED, "malformed grpc-timeout");
-    return call_set_timeout(&g->call, text.size > 0, timeout_ns);
+    return rpc_call_set_timeout(&g->call, text.size > 0, timeout_ns);
 }
 
 static enum err begin(struct grpc_call *g, struct http_exchange *x, const struct endpoint *endpoint)
 {
-    enum err e = call_init(&g->call, x, endpoint, &grpc_wire);
+    enum err e = rpc_call_init(&g->call, x, endpoint, &grpc_wire);
     grpc_reader_init(&g->reader, g->call.message_bytes_max);
     buf_init(&g->pending, LIMIT_HTTP2_STREAM_WINDOW_BYTES);
     arena_init(&g->message_arena, (size_t)LIMIT_CALL_ARENA_BYTES);
@@ -531,11 +533,11 @@ void grpc_start(struct http_exchange *x, const struct endpoint *endpoint)
     }
     x->user = g;
     x->events = &grpc_events;
-    call_enter(&g->call);
+    rpc_call_enter(&g->call);
     enum err e = begin(g, x, endpoint);
     if (e)
-        call_fail(&g->call, e);
+        rpc_call_fail(&g->call, e);
     else if (client_streams(g))
-        call_start(&g->call);
-    call_leave(&g->call);
+        rpc_call_start(&g->call);
+    rpc_call_leave(&g->call);
 }

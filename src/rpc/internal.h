@@ -15,7 +15,7 @@
 #include "rpc/random.h"
 #include "rpc/server.h"
 
-struct call;
+struct wire_call;
 struct connection;
 struct h2_stream;
 struct nghttp2_session_callbacks;
@@ -71,8 +71,8 @@ struct rpc_server {
     struct map endpoints; /* struct endpoint by its key */
     struct listener *listener;
     struct connection *connections;
-    struct call *calls; /* in flight */
-    struct timer sweep; /* once a second while there are connections */
+    struct wire_call *calls; /* in flight */
+    struct timer sweep;      /* once a second while there are connections */
     /* Draining. */
     bool draining;
     uint64_t drain_deadline_ns;

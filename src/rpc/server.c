@@ -297,8 +297,6 @@ void http_dispatch(struct http_exchange *x)
     const struct endpoint *method = server_find(x->server, x->path);
     if (is_grpc(x))
         grpc_start(x, method);
-    else if (method && method->method)
-        http_refuse(x, ERR_HTTP_MEDIA_TYPE);
     else if ((page = find_page(x->server, x)))
         page->page(page->context, x);
     else
@@ -355,9 +353,9 @@ void server_check_drained(struct rpc_server *s)
 static void drain_time_over(struct timer *timer)
 {
     struct rpc_server *s = (struct rpc_server *)((char *)timer - offsetof(struct rpc_server, drain_timer));
-    for (struct call *c = s->calls, *next; c; c = next) {
+    for (struct wire_call *c = s->calls, *next; c; c = next) {
         next = c->next;
-        call_fail(c, ERR_DRAINING);
+        rpc_call_fail(c, ERR_DRAINING);
     }
     loop_defer(s->loop, &s->close_task);
 }

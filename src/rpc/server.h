@@ -24,6 +24,7 @@ enum rpc_wire { RPC_GRPC, RPC_JSON };
 struct rpc_message {
     struct slice raw;
     void *decoded;
+    bool compressed; /* it was, on the wire */
 };
 
 struct rpc_handlers {

@@ -218,9 +218,11 @@ static void flush(struct conn *c)
         c->above = true;
 }
 
-/* Keeps what is left after the first `taken` bytes. */
+/* Keeps what is left after the first `taken` bytes. From the first byte kept on the peer is expected to read. */
 static void keep(struct conn *c, const struct slice *parts, size_t count, size_t taken)
 {
+    if (!queued(c))
+        c->last_write_ns = c->loop->now_ns;
     for (size_t i = 0; i < count; i++) {
         size_t skip = taken < parts[i].size ? taken : parts[i].size;
         taken -= skip;
