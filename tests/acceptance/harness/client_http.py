@@ -67,15 +67,28 @@ class HttpClient:
         """JSON texts of an answer. A stream that failed half-way raises."""
         if not method.server_streaming:
             return [answer.body]
-        texts = []
-        for line in answer.body.decode().splitlines():
-            if sse and line.startswith("event: error"):
-                raise failure.from_json(answer.body.decode().rsplit("data:", 1)[1], answer.headers, answer.status)
-            if sse and line.startswith("data:"):
-                texts.append(line[len("data:"):])
-            elif not sse and line.strip():
-                value = json.loads(line)
-                if "error" in value:
-                    raise failure.from_json(json.dumps(value["error"]), answer.headers, answer.status)
-                texts.append(line)
-        return texts
+        return list(events(answer) if sse else lines(answer))
+
+
+def events(answer):
+    """Messages of Server-Sent Events; the last event is "end", or "error"."""
+    name = None
+    for event in answer.body.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in event.splitlines() if line and not line.startswith(":"))
+        if not fields:
+            continue
+        name = fields.get("event", "message")
+        if name == "error":
+            raise failure.from_json(fields["data"], answer.headers, answer.status)
+        if name == "message":
+            yield fields["data"]
+    if name != "end":
+        raise AssertionError("the events end with %r, not with end" % name)
+
+
+def lines(answer):
+    """Messages of NDJSON; an error is the last line."""
+    for line in answer.body.decode().splitlines():
+        if "error" in json.loads(line):
+            raise failure.from_json(line, answer.headers, answer.status)
+        yield line

@@ -59,10 +59,15 @@ def from_details_bin(code, message, details, headers):
 
 
 def from_json(body, headers, http_status):
-    """From the JSON body of an HTTP answer: google.rpc.Status in ProtoJSON."""
+    """From the JSON body of an HTTP answer: {"error": {code, status, reason, message, details}}, which is google.rpc.Status in
+    ProtoJSON with the names of code and reason beside it."""
     try:
-        status = json_format.ParseDict(json.loads(body), error_pb2.Status())
-    except (ValueError, json_format.ParseError) as error:
-        raise AssertionError("HTTP %s with a body that is no google.rpc.Status: %r (%s)"
-                             % (http_status, body[:300], error)) from error
-    return Failure(CODES[status.code], status.message, status, headers, http_status)
+        error = dict(json.loads(body)["error"])
+        names = error.pop("status"), error.pop("reason")
+        status = json_format.ParseDict(error, error_pb2.Status())
+    except (ValueError, KeyError, TypeError, json_format.ParseError) as wrong:
+        raise AssertionError("HTTP %s with a body that is no error: %r (%s)" % (http_status, body[:300], wrong)) from wrong
+    failure = Failure(CODES[status.code], status.message, status, headers, http_status)
+    if names != (failure.code, failure.reason):
+        raise AssertionError("status and reason are %s, the details say %s" % (names, (failure.code, failure.reason)))
+    return failure

@@ -5,7 +5,7 @@ import re
 
 from harness import failure
 from harness.case import case, check, same
-from harness.client_http import curl
+from harness.client_http import curl, events
 
 JSON = "content-type: application/json"
 
@@ -139,8 +139,8 @@ def a_scan_as_sse_is_a_page_an_event(t):
     answer = post(t, "keyvalue_scan", "ScanKeys", {"prefix": b64(t.prefix), "pageSize": 10}, "accept: text/event-stream")
     same(answer.status, 200)
     check(answer.headers["content-type"].startswith("text/event-stream"), "content-type: %s", answer.headers)
-    events = [e for e in answer.body.decode().split("\n\n") if "data:" in e]
-    pages = [json.loads(line[5:]) for e in events for line in e.splitlines() if line.startswith("data:")]
+    pages = [json.loads(text) for text in events(answer)]
+    same(len(pages), 3, "events")
     same([base64.b64decode(k) for page in pages for k in page.get("keys", [])], keys)
 
 
