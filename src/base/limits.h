@@ -35,7 +35,7 @@ enum {
     /* Idempotency keys. */
     LIMIT_IDEMPOTENCY_KEY_BYTES = 255,
     LIMIT_IDEMPOTENCY_RETENTION_MS = 86400000, /* default of a namespace: 24 h */
-    LIMIT_IDEMPOTENCY_RETENTION_MS_MAX = 2147483647, /* some 24 days */
+    LIMIT_IDEMPOTENCY_RETENTION_MS_MAX = 2073600000, /* 24 days */
     LIMIT_IDEMPOTENCY_KEYS = 1000000,          /* kept a namespace in memory; past it the oldest go */
 
     /* Protobuf and JSON: stack and memory that hostile input can ask for. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "drivers/memory/memory.h"
 #include "drivers/sqlite/sqlite.h"
 #include "proxy/proxy.h"

@@ -1,5 +1,5 @@
-/* Backends in use: each is opened once for a namespace and kept by every configuration snapshot in which its settings are the
- * same, so that a reload neither closes a database nor loses what memory holds.
+/* Backends in use: each is opened once for a namespace and kept by every configuration snapshot in which the namespace has the
+ * same driver, so that a reload neither closes a database nor loses what memory holds.
  *
  *   open (pool thread) ──▶ held, one reference a snapshot's namespace ──last reference──▶ closing (pool thread) ──▶ gone
  *
@@ -27,7 +27,7 @@ struct held {
     struct task task;
     struct work work;
     size_t settings_size;
-    uint8_t settings[]; /* what the backend depends on: same bytes, same backend */
+    uint8_t settings[]; /* what it was opened with */
 };
 
 /* Opens a backend. Blocks: a pool thread, or before anything is served. Errors of the driver, with its words. */

@@ -55,7 +55,7 @@ static enum err check_fields(const struct config_proxy_config *root, struct conf
     diag_init(&diag, report->arena);
     enum err e = pb_validate(&config_proxy_config_pb, root, &diag);
     for (const struct diag_item *f = diag.fields; f; f = f->next)
-        config_report_at(report, f->name, "%s", f->value);
+        config_report_rule(report, f->name, f->value);
     return e == ERR_FIELD_INVALID && diag.fields ? OK : e;
 }
 
@@ -80,6 +80,7 @@ enum err config_load_text(const struct config_source *source, struct slice text,
     enum err e = read_text(source, text, report, config);
     if (!e)
         e = complete_and_check(source, report, config);
+    config_report_sort(report);
     if (e)
         config_free(config);
     else

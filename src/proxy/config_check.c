@@ -224,9 +224,9 @@ static void check_needed_interfaces(const struct checker *c, const struct subjec
         snprintf(field, sizeof field, "needs.interfaces[%u]", i);
         struct slice id = PB_AT(*ids, struct slice, i);
         enum interface interface = interface_named(id);
-        if (interface == INTERFACE_COUNT)
+        if (interface == INTERFACE_COUNT && id.size)
             unknown_interface(c, PATH(s, field), id);
-        else if (s->driver && !s->driver->implements[interface])
+        else if (id.size && s->driver && !s->driver->implements[interface])
             config_report_at(c->report, PATH(s, field), "the driver %s does not offer `%.*s`; choose another backend",
                              s->driver->name, SLICE_ARG(id));
     }

@@ -11,6 +11,13 @@ static struct config_place place_of(const struct yaml_node *node)
     return (struct config_place){node->line, node->column};
 }
 
+/* What was written, for messages. */
+static struct slice shown_text(const struct yaml_node *node, const struct pb_field *field)
+{
+    bool secret = field && field->rules && field->rules->mask_in_logs;
+    return node->kind == YAML_SCALAR && !secret ? node->text : SLICE_EMPTY;
+}
+
 /* Puts a step behind the path and returns the length to go back to. A path that does not fit stays as it is. */
 static size_t path_push(struct config_reader *r, const char *format, struct slice name)
 {
@@ -172,7 +179,7 @@ static void read_list(struct config_reader *r, const struct yaml_node *node, con
     uint32_t index = 0;
     for (const struct yaml_item *i = node->items; i && !r->exhausted; i = i->next, index++) {
         size_t back = path_push_index(r, index);
-        config_report_mark(r->report, r->path, place_of(i->value));
+        config_report_mark(r->report, r->path, place_of(i->value), shown_text(i->value, field));
         void *item = add_item(r, array, pb_item_size(field));
         if (item && count(r, i->value))
             read_item(r, i->value, field, item);
@@ -215,7 +222,7 @@ static void read_map(struct config_reader *r, const struct yaml_node *node, cons
             continue;
         size_t back = path_push(r, "[%.*s]", i->key->text);
         config_report_alias(r->report, map_path, entries->count, r->path);
-        config_report_mark(r->report, r->path, place_of(i->key));
+        config_report_mark(r->report, r->path, place_of(i->key), SLICE_EMPTY);
         read_entry(r, i, field, array);
         path_pop(r, back);
     }
@@ -250,7 +257,8 @@ static void read_pair(struct config_reader *r, const struct yaml_node *map, cons
     if (is_repeated_key(r, map, item))
         return;
     size_t back = path_push_field(r, field->name);
-    config_report_mark(r->report, r->path, place_of(item->value->kind == YAML_NULL ? item->key : item->value));
+    config_report_mark(r->report, r->path, place_of(item->value->kind == YAML_NULL ? item->key : item->value),
+                       shown_text(item->value, field));
     if (count(r, item->value))
         read_field(r, item->value, field, message);
     path_pop(r, back);
@@ -271,7 +279,7 @@ void config_read(struct config_reader *r, const struct yaml_node *root, const st
 {
     if (!root || root->kind == YAML_NULL)
         return;
-    config_report_mark(r->report, "", place_of(root));
+    config_report_mark(r->report, "", place_of(root), SLICE_EMPTY);
     if (root->kind != YAML_MAP)
         config_refuse_kind(r, root, "map of fields, like `namespaces:`");
     else

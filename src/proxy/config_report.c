@@ -7,7 +7,7 @@ void config_report_init(struct config_report *r, struct arena *arena, const char
     *r = (struct config_report){.arena = arena, .file = file};
 }
 
-void config_report_mark(struct config_report *r, const char *path, struct config_place place)
+void config_report_mark(struct config_report *r, const char *path, struct config_place place, struct slice text)
 {
     if (r->mark_count == r->mark_capacity) {
         uint32_t capacity = r->mark_capacity ? r->mark_capacity * 2 : 64;
@@ -22,7 +22,7 @@ void config_report_mark(struct config_report *r, const char *path, struct config
     }
     const char *copy = arena_strdup(r->arena, path);
     if (copy)
-        r->marks[r->mark_count++] = (struct config_mark){copy, place};
+        r->marks[r->mark_count++] = (struct config_mark){copy, place, text};
     else
         r->out_of_memory = true;
 }
@@ -114,6 +114,31 @@ void config_report_at(struct config_report *r, const char *path, const char *for
     path = shown_path(r, path);
     add(r, config_report_place(r, path), path, format, args);
     va_end(args);
+}
+
+void config_report_rule(struct config_report *r, const char *path, const char *says)
+{
+    const struct config_mark *mark = find_mark(r, shown_path(r, path));
+    if (mark && mark->text.size)
+        config_report_at(r, path, "`%.*s` %s", mark->text.size < 64 ? (int)mark->text.size : 64,
+                         (const char *)mark->text.data, says);
+    else
+        config_report_at(r, path, "%s", says);
+}
+
+static bool is_before(struct config_place a, struct config_place b)
+{
+    return a.line != b.line ? a.line < b.line : a.column < b.column;
+}
+
+void config_report_sort(struct config_report *r)
+{
+    for (uint32_t i = 1; i < r->count; i++)
+        for (uint32_t k = i; k > 0 && is_before(r->problems[k].place, r->problems[k - 1].place); k--) {
+            struct config_problem swapped = r->problems[k];
+            r->problems[k] = r->problems[k - 1];
+            r->problems[k - 1] = swapped;
+        }
 }
 
 enum err config_report_err(const struct config_report *r)

@@ -27,6 +27,7 @@ struct config_problem {
 struct config_mark {
     const char *path;
     struct config_place place;
+    struct slice text; /* of a scalar, as written, unless it is a secret */
 };
 
 /* What the validator calls an entry of a map, backends[0].value, and what people do: backends[main]. */
@@ -50,8 +51,8 @@ struct config_report {
 };
 
 void config_report_init(struct config_report *, struct arena *, const char *file);
-/* Where a field stood. */
-void config_report_mark(struct config_report *, const char *path, struct config_place);
+/* Where a field stood, and what was written there (empty: a list, a map, a secret). Text is borrowed. */
+void config_report_mark(struct config_report *, const char *path, struct config_place, struct slice text);
 /* A map's entry by its number has the path of its name. */
 void config_report_alias(struct config_report *, const char *map_path, uint32_t index, const char *shown);
 void config_report_add(struct config_report *, struct config_place, const char *path, const char *format, ...)
@@ -59,6 +60,10 @@ void config_report_add(struct config_report *, struct config_place, const char *
 /* The same at the mark of the path, or of its nearest parent that has one. */
 void config_report_at(struct config_report *, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* What a rule says of a field, behind the field's value. */
+void config_report_rule(struct config_report *, const char *path, const char *says);
+/* By their place in the file. */
+void config_report_sort(struct config_report *);
 struct config_place config_report_place(const struct config_report *, const char *path);
 /* OK, ERR_CONFIG_INVALID with problems, ERR_NOMEM where one was lost. */
 enum err config_report_err(const struct config_report *);

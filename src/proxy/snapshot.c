@@ -100,17 +100,15 @@ static bool same_settings(const struct maker *m, const struct held *held)
     return slice_eq(slice_of(held->settings, held->settings_size), buf_slice(&m->settings));
 }
 
-/* The backend of the old namespace of this name, where its settings are the same. One that is not durable is kept in any case:
- * opening another would lose the data. */
+/* The backend of the old namespace of this name, if it has the same driver. Other options wait for a restart: opening a store a
+ * second time while calls use it would lose what memory holds, and two writers of one file are one too many. */
 static enum err keep(const struct maker *m, const struct driver *driver, struct proxy_namespace *p)
 {
     const struct proxy_namespace *old = m->old ? snapshot_find(m->old, slice_str(p->ns.name)) : NULL;
     if (!old || old->held->backend->driver != driver)
         return OK;
-    bool same = same_settings(m, old->held);
-    if (!same && driver->durable)
-        return OK;
-    if (!same && !(p->needs_restart = arena_printf(&m->s->arena, "options of namespace %s", p->ns.name)))
+    if (!same_settings(m, old->held) &&
+        !(p->needs_restart = arena_printf(&m->s->arena, "options of namespace %s", p->ns.name)))
         return ERR_NOMEM;
     p->held = held_ref(old->held);
     return OK;

@@ -372,7 +372,11 @@ static void close_connections(struct task *task)
 
 void rpc_server_drain(struct rpc_server *s, uint64_t deadline_ns, void (*drained)(void *context), void *context)
 {
-    assert(!s->draining);
+    if (s->draining) {
+        if (!s->drained_due)
+            timer_start(s->loop, &s->drain_timer, deadline_ns);
+        return;
+    }
     s->draining = true;
     s->drained = drained;
     s->drained_context = context;

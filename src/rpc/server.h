@@ -97,7 +97,7 @@ enum err rpc_server_route(struct rpc_server *, const char *method, const char *p
 enum err rpc_server_listen(struct rpc_server *, const char *address, struct tls *, bool reuse_port, struct diag *);
 const char *rpc_server_address(const struct rpc_server *); /* with the real port */
 /* GOAWAY on every connection, no new ones, calls in flight end; drained is called once all have, or at the deadline (what is
- * left is cancelled with ERR_DRAINING and its connection closed). */
+ * left is cancelled with ERR_DRAINING and its connection closed). Called again it only moves the deadline. */
 void rpc_server_drain(struct rpc_server *, uint64_t deadline_ns, void (*drained)(void *context), void *context);
 void rpc_server_free(struct rpc_server *); /* after drained */
 

@@ -34,7 +34,7 @@ def a_valid_file_is_called_valid():
 def a_bad_file_keeps_the_proxy_from_starting():
     code, out, log = Proxy(config="namespaces: [{name: a, bakend: memory}]\n").run_to_end()
     same((code, out), (EXIT_CONFIG, ""))
-    check("did you mean `backend`?" in log and "prism.yaml:1:23" in log, log)
+    check("did you mean `backend`?" in log and "prism.yaml:1:24" in log, log)
 
 
 @case

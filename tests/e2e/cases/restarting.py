@@ -14,8 +14,7 @@ def sqlite_data_and_cursors_survive():
     with Proxy() as first:
         with first.client() as call:
             versions = [call(KV + "Set", "default", key=b"k%02d" % i, value=b"v%d" % i).version for i in range(20)]
-            pages = scan(call, "default", prefix=b"k", limit=10)
-            cursor = pages[-1].next_cursor
+            cursor = scan(call, "default", prefix=b"k", page_size=10)[0].next_cursor
             check(cursor, "a cursor")
         same(first.stop(), 0)
         with Proxy(folder=first.folder) as second, second.client() as call:
@@ -34,7 +33,7 @@ def cursors_of_another_installation_are_refused():
         for call in (a, b):
             for i in range(4):
                 call(KV + "Set", "default", key=b"k%d" % i, value=b"v")
-        cursor = scan(a, "default", limit=2)[-1].next_cursor
+        cursor = scan(a, "default", page_size=2)[0].next_cursor
         with fails("INVALID_ARGUMENT", "CURSOR_INVALID"):
             scan(b, "default", cursor=cursor)
 

@@ -167,8 +167,8 @@ static const struct {
     {FINE "workres: 2\n", "prism.yaml:2:1: unknown key `workres`: did you mean `workers`?\n"},
     {FINE "log: {color: red}\n", "prism.yaml:2:7: log: unknown key `color`; there are: level, access\n"},
     {"namespaces:\n  - name: a\n    bakend: memory\n",
-     "prism.yaml:3:5: namespaces[0]: unknown key `bakend`: did you mean `backend`?\n"
-     "prism.yaml:2:5: namespaces[0].backend: is required\n"},
+     "prism.yaml:2:5: namespaces[0].backend: is required\n"
+     "prism.yaml:3:5: namespaces[0]: unknown key `bakend`: did you mean `backend`?\n"},
     {FINE "log: {level: info, level: debug}\n",
      "prism.yaml:2:20: log: the key `level` is here twice, first in line 2; keep one\n"},
     {FINE "backends: {x: {type: memory}, x: {type: sqlite}}\n",
