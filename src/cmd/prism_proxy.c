@@ -160,6 +160,14 @@ static int check_config(const struct config_source *source)
     return err_row(e)->exit_code;
 }
 
+/* Once, and a line for each thing to mend. */
+static void log_failure(struct log *log, enum err e, const struct diag *diag)
+{
+    log_error(log, "prism-proxy could not start", LOG_ERR(e), LOG_TEXT("reason", diag_message(diag)));
+    for (const struct diag_item *f = diag->fields; f; f = f->next)
+        log_error(log, "configuration", LOG_TEXT("field", f->name), LOG_TEXT("reason", f->value));
+}
+
 static int serve(const struct config_source *source)
 {
     struct log log;
@@ -174,7 +182,7 @@ static int serve(const struct config_source *source)
     if (e && !diag.err)
         diag.err = e;
     if (e)
-        log_error(&log, "prism-proxy could not start", LOG_ERR(e), LOG_TEXT("reason", diag_message(&diag)));
+        log_failure(&log, e, &diag);
     arena_fini(&arena);
     return err_row(e)->exit_code;
 }
