@@ -78,18 +78,21 @@ endif
 $(PLUGIN): $(CORE_OBJ) $(PLUGIN_SRC:%.c=$(ROOT)/obj/%.o)
 	$(CC_release) -pthread $^ -o $@ -lm
 
-$(GEN_STAMP): $(PLUGIN) $(PROTOS)
-	@mkdir -p $(GEN)
-	$(PROTOC) --prism_out=$(GEN) $(PROTO_NAMES)
+$(GEN_STAMP): $(PLUGIN) $(PROTOS) codegen/refresh
+	@rm -rf $(GEN).new && mkdir -p $(GEN).new
+	$(PROTOC) --prism_out=$(GEN).new $(PROTO_NAMES)
+	@codegen/refresh $(GEN).new $(GEN)
 	@touch $@
 
+# Files that came out as they were keep their time, and nothing that uses them is made again.
 $(GEN_C): $(GEN_STAMP) ;
+$(GEN)/%.h: $(GEN_STAMP) ;
 
 .PHONY: bootstrap
 bootstrap: $(PLUGIN) ## regenerates the plug-in's own tables, src/pb/bootstrap/
 	$(PROTOC) --prism_out=src/pb/bootstrap --prism_opt=bootstrap $(BOOTSTRAP)
 
-$(B)/obj/gen/%.o: $(GEN)/%.c $(GEN_STAMP) | $(ROOT)/.tree
+$(B)/obj/gen/%.o: $(GEN)/%.c | $(ROOT)/.tree $(GEN_STAMP)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
