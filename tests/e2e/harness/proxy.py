@@ -25,7 +25,8 @@ class Proxy:
         self.config_file = os.path.join(self.folder, "prism.yaml") if config is not None else None
         if config is not None:
             self.write_config(config)
-        self.log = tempfile.TemporaryFile()
+        self.log_file = tempfile.NamedTemporaryFile(prefix="prism-e2e-log-")
+        self.log = open(self.log_file.name, "ab")  # pylint: disable=consider-using-with
         self.args, self.env = list(args), env
         self.process = None
 
@@ -90,11 +91,11 @@ class Proxy:
         return Client(self.metrics)
 
     def log_text(self):
-        self.log.seek(0)
-        return self.log.read().decode()
+        with open(self.log_file.name, "rb") as log:
+            return log.read().decode()
 
     def log_lines(self):
-        return [json.loads(line) for line in self.log_text().splitlines()]
+        return [json.loads(line) for line in self.log_text().splitlines(keepends=True) if line.endswith("\n")]
 
     def await_log(self, message, count=1):
         """The lines with this message, once there are so many."""
