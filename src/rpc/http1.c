@@ -169,6 +169,26 @@ static bool take_host(struct http_exchange *x, bool required)
     return count == 1 || (count == 0 && !required);
 }
 
+/* RFC 9110, 5.6.2. The parser takes a space for one of these, and "transfer-encoding : chunked" is a smuggler's spelling. */
+static bool is_token(struct slice name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
+        if (!alphanumeric && (c == 0 || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return name.size > 0;
+}
+
+static bool has_good_names(const struct http_exchange *x)
+{
+    for (uint32_t i = 0; i < x->header_count; i++)
+        if (!is_token(x->headers[i].name))
+            return false;
+    return true;
+}
+
 static enum err fill(struct h1 *h, struct h1_exchange *x)
 {
     struct http_exchange *base = &x->exchange;
@@ -179,7 +199,8 @@ static enum err fill(struct h1 *h, struct h1_exchange *x)
     x->keep_alive = http_should_keep_alive(&h->parser);
     x->bodiless = h->parser.method == HTTP_HEAD;
     base->method = slice_str(x->bodiless ? "GET" : http_method_str((enum http_method)h->parser.method));
-    return split_url(h, base, head.data) && take_host(base, !x->http10) ? OK : ERR_HTTP_MALFORMED;
+    bool good = has_good_names(base) && split_url(h, base, head.data) && take_host(base, !x->http10);
+    return good ? OK : ERR_HTTP_MALFORMED;
 }
 
 static bool expects_continue(const struct h1_exchange *x)
@@ -322,6 +343,15 @@ static void on_data(void *session, struct block *block, struct slice data)
         parse(h, block, data);
 }
 
+static void wake_held(struct h1_exchange *x)
+{
+    if (!x->held || x->exchange.aborted || x->released)
+        return;
+    x->held = false;
+    if (x->exchange.events && x->exchange.events->on_writable)
+        x->exchange.events->on_writable(&x->exchange);
+}
+
 static void flush_task(struct task *task)
 {
     struct h1 *h = (struct h1 *)((char *)task - offsetof(struct h1, flush));
@@ -335,6 +365,8 @@ static void flush_task(struct task *task)
     h1_exchange_flush(h->current);
     if (h1_exchange_is_over(h->current))
         h1_next(h);
+    else if (conn_queued_bytes(h->connection->conn) <= LIMIT_OUTPUT_QUEUE_BYTES)
+        wake_held(h->current); /* above it on_drained comes */
 }
 
 void h1_schedule_flush(struct h1 *h)
@@ -393,12 +425,8 @@ static enum err open_session(struct connection *c, void **ret_session)
 static void on_drained(void *session)
 {
     struct h1 *h = session;
-    struct h1_exchange *x = h->current;
-    if (!x || !x->held || x->exchange.aborted || x->released)
-        return;
-    x->held = false;
-    if (x->exchange.events && x->exchange.events->on_writable)
-        x->exchange.events->on_writable(&x->exchange);
+    if (h->current)
+        wake_held(h->current);
 }
 
 /* A client may close its side and still wait for the answer to a complete request. */

@@ -225,7 +225,7 @@ static enum flow write_body(struct http_exchange *base, const struct slice *part
         h1_exchange_flush(x);
     else
         h1_schedule_flush(x->h1);
-    x->held = conn_queued_bytes(base->conn) > LIMIT_OUTPUT_QUEUE_BYTES;
+    x->held = x->out.size + conn_queued_bytes(base->conn) > LIMIT_OUTPUT_QUEUE_BYTES;
     return x->held ? FLOW_HOLD : FLOW_GO;
 }
 

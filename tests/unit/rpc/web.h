@@ -232,14 +232,23 @@ static inline void web_send(struct web *w, struct slice bytes)
         conn_write(w->client, &bytes, 1);
 }
 
-/* What the server says to the request within 100 ms, NUL at the end. */
+/* All that the server has said since the last web_say. */
+static inline const char *web_heard(struct web *w)
+{
+    buf_putc(&w->in, '\0');
+    if (buf_err(&w->in))
+        return "";
+    w->in.size--;
+    return (const char *)w->in.data;
+}
+
+/* What the server says to the request within 100 ms. */
 static inline const char *web_say(struct web *w, const char *request)
 {
     buf_reset(&w->in);
     web_send(w, slice_str(request));
     web_wait(w, 100);
-    buf_putc(&w->in, '\0');
-    return buf_err(&w->in) ? "" : (const char *)w->in.data;
+    return web_heard(w);
 }
 
 /* POST with a JSON body; more: further header lines. */
