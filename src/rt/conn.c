@@ -77,7 +77,9 @@ static void update_watch(struct conn *c)
 {
     bool read = !c->eof && (c->state == HANDSHAKING || c->state == LINGERING || (c->state == OPEN && c->reading));
     bool write = c->state < ENDING && queued(c);
-    c->loop->backend->watch(c->socket, (read ? SOCKET_READABLE : 0) | (write ? SOCKET_WRITABLE : 0));
+    bool lost = c->state == OPEN && !read; /* a reader finds out by itself */
+    c->loop->backend->watch(c->socket,
+                            (read ? SOCKET_READABLE : 0) | (write ? SOCKET_WRITABLE : 0) | (lost ? SOCKET_LOST : 0));
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------------------------- */
@@ -416,6 +418,8 @@ static void on_ready(struct socket *socket, unsigned events)
         on_connected(c);
         events = 0;
     }
+    if ((events & SOCKET_LOST) && c->state == OPEN && !c->reading)
+        fail_errno(c, ECONNRESET);
     if (events & SOCKET_WRITABLE)
         on_writable(c);
     if ((events & SOCKET_READABLE) && (c->state == HANDSHAKING || (c->state == OPEN && c->reading))) {

@@ -13,7 +13,8 @@
 #include "rt/address.h"
 #include "rt/conn.h"
 
-enum { SOCKET_READABLE = 1, SOCKET_WRITABLE = 2 };
+/* LOST: the peer has reset the connection; seen also by who does not read. A peer that only closed its side is not lost. */
+enum { SOCKET_READABLE = 1, SOCKET_WRITABLE = 2, SOCKET_LOST = 4 };
 
 /* A stream socket, connected, connecting or listening. The backend's part lies behind it. */
 struct socket {

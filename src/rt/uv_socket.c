@@ -23,12 +23,13 @@ struct uv_socket {
     struct socket base; /* first */
     uv_poll_t poll;
     int fd;
-    bool polled;     /* poll is initialized */
-    bool closed;     /* by the user */
-    bool resolving;  /* names is libuv's */
-    bool connecting; /* the outcome is not known */
-    int watched;     /* what libuv waits for: telling it anew costs system calls */
-    int error;       /* of the last try: errno, or a libuv code of the resolver (negative) */
+    bool polled;      /* poll is initialized */
+    bool closed;      /* by the user */
+    bool resolving;   /* names is libuv's */
+    bool connecting;  /* the outcome is not known */
+    bool half_closed; /* the peer's side is */
+    int watched;      /* what libuv waits for: telling it anew costs system calls */
+    int error;        /* of the last try: errno, or a libuv code of the resolver (negative) */
     char *unlink_path;
     uv_getaddrinfo_t names;
     struct addrinfo *addresses, *next_address;
@@ -46,13 +47,58 @@ static uv_loop_t *uv_of(struct uv_socket *s)
 
 /* ---- life ------------------------------------------------------------------------------------------------------------- */
 
+static void on_poll(uv_poll_t *, int status, int events);
+
+void uv_socket_watch(struct socket *base, unsigned events)
+{
+    struct uv_socket *s = uv_socket_of(base);
+    int wanted = (events & SOCKET_READABLE ? UV_READABLE : 0) | (events & SOCKET_WRITABLE ? UV_WRITABLE : 0) |
+                 ((events & SOCKET_LOST) && !s->half_closed ? UV_DISCONNECT : 0);
+    if (!s->polled || s->connecting || s->watched == wanted)
+        return;
+    s->watched = wanted;
+    if (wanted)
+        uv_poll_start(&s->poll, wanted, on_poll);
+    else
+        uv_poll_stop(&s->poll);
+}
+
+/* The peer closed its side alone, which would be reported for ever. */
+static void note_half_closed(struct uv_socket *s)
+{
+    s->half_closed = true;
+    s->watched &= ~UV_DISCONNECT;
+    if (s->watched)
+        uv_poll_start(&s->poll, s->watched, on_poll);
+    else
+        uv_poll_stop(&s->poll);
+}
+
+static int error_of(const struct uv_socket *s)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct uv_socket *s = poll->data;
     struct loop *l = s->base.loop;
     unsigned happened = (events & UV_READABLE ? SOCKET_READABLE : 0) | (events & UV_WRITABLE ? SOCKET_WRITABLE : 0);
+    if (status < 0) { /* libuv has stopped to watch; reading or writing tells what it is */
+        s->watched = 0;
+        happened = SOCKET_READABLE | SOCKET_WRITABLE | SOCKET_LOST;
+    }
+    if ((events & UV_DISCONNECT) && error_of(s))
+        happened |= SOCKET_LOST;
+    else if (events & UV_DISCONNECT)
+        note_half_closed(s);
+    if (!happened)
+        return;
     loop_awake(l);
-    s->base.ready(&s->base, status < 0 ? SOCKET_READABLE | SOCKET_WRITABLE : happened);
+    s->base.ready(&s->base, happened);
     loop_settle(l);
 }
 
@@ -91,19 +137,6 @@ static bool adopt(struct uv_socket *s, int fd)
     s->polled = true;
     s->poll.data = s;
     return true;
-}
-
-void uv_socket_watch(struct socket *base, unsigned events)
-{
-    struct uv_socket *s = uv_socket_of(base);
-    int wanted = (events & SOCKET_READABLE ? UV_READABLE : 0) | (events & SOCKET_WRITABLE ? UV_WRITABLE : 0);
-    if (!s->polled || s->connecting || s->watched == wanted)
-        return;
-    s->watched = wanted;
-    if (wanted)
-        uv_poll_start(&s->poll, wanted, on_poll);
-    else
-        uv_poll_stop(&s->poll);
 }
 
 /* Frees now, or lets the callback do it that libuv owes us. */
@@ -386,10 +419,8 @@ static void on_tried(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     struct uv_socket *s = poll->data;
-    int error = 0;
-    socklen_t size = sizeof error;
+    int error = error_of(s);
     uv_poll_stop(&s->poll);
-    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error == 0 || !s->next_address) {
         decided(s, error);
         return;

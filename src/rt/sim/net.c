@@ -156,6 +156,8 @@ static uint64_t ready_ns(const struct sim_socket *s, unsigned event)
         const struct sim_socket *waiting = event == SOCKET_READABLE ? next_waiting(s) : NULL;
         return waiting ? waiting->due_ns : UINT64_MAX;
     }
+    if (event == SOCKET_LOST)
+        return s->link->reset ? s->link->reset_ns : UINT64_MAX;
     return event == SOCKET_READABLE ? readable_ns(s) : writable_ns(s);
 }
 
@@ -163,9 +165,10 @@ uint64_t sim_net_next(const struct sim_loop *l)
 {
     uint64_t next = UINT64_MAX;
     for (const struct sim_socket *s = l->sockets; s; s = s->next) {
-        uint64_t r = ready_ns(s, SOCKET_READABLE), w = ready_ns(s, SOCKET_WRITABLE);
-        next = r < next ? r : next;
-        next = w < next ? w : next;
+        for (unsigned event = SOCKET_READABLE; event <= SOCKET_LOST; event <<= 1) {
+            uint64_t due = ready_ns(s, event);
+            next = due < next ? due : next;
+        }
     }
     return next;
 }
@@ -192,8 +195,9 @@ void sim_net_free_closed(struct sim_loop *l)
 static bool dispatch_one(struct sim_socket *s)
 {
     uint64_t now_ns = sim_of_socket(s)->now_ns;
-    unsigned events = (ready_ns(s, SOCKET_READABLE) <= now_ns ? SOCKET_READABLE : 0) |
-                      (ready_ns(s, SOCKET_WRITABLE) <= now_ns ? SOCKET_WRITABLE : 0);
+    unsigned events = 0;
+    for (unsigned event = SOCKET_READABLE; event <= SOCKET_LOST; event <<= 1)
+        events |= ready_ns(s, event) <= now_ns ? event : 0;
     if (!events)
         return false;
     struct loop *l = s->base.loop;

@@ -153,7 +153,8 @@ TEST(malformed_requests_end_the_connection)
 TEST(ambiguous_lengths_are_refused)
 {
     refused("POST " GET " HTTP/1.1\r\n" JSON "content-length: 2\r\ncontent-length: 3\r\n\r\n{}", " 400 ");
-    refused("POST " GET " HTTP/1.1\r\n" JSON "content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", " 400 ");
+    refused("POST " GET " HTTP/1.1\r\n" JSON "content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            " 400 ");
     refused("POST " GET " HTTP/1.1\r\n" JSON "transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n", " 400 ");
     refused("POST " GET " HTTP/1.1\r\n" JSON "content-length: -1\r\n\r\n", " 400 ");
     refused("POST " GET " HTTP/1.1\r\n" JSON "transfer-encoding: chunked\r\n\r\nxyz\r\n", " 400 ");

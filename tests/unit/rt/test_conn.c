@@ -128,6 +128,37 @@ TEST(slow_reader_holds_the_writer_back)
     echo_end(&e);
 }
 
+TEST(a_reset_is_seen_by_who_does_not_read)
+{
+    struct echo e = {0};
+    start(&e, "127.0.0.1:0");
+    CHECK_ERR(echo_dial(&e, listener_address(e.listener)), OK);
+    UNTIL(&e, e.opened && e.server);
+    conn_read(e.server, false);
+    conn_abort(e.client);
+    UNTIL(&e, e.server_closed);
+    CHECK_ERR(e.server_err, ERR_CONNECTION_LOST);
+    echo_end(&e);
+}
+
+TEST(a_peer_that_only_closed_its_side_is_not_lost)
+{
+    struct echo e = {.keep_open = true};
+    start(&e, "127.0.0.1:0");
+    CHECK_ERR(echo_dial(&e, listener_address(e.listener)), OK);
+    UNTIL(&e, e.opened && e.server);
+    conn_read(e.server, false);
+    conn_close(e.client);
+    UNTIL(&e, e.client_closed);
+    for (int i = 0; i < 10; i++)
+        loop_turn(e.loop, false);
+    CHECK_EQ(e.server_closed, 0);
+    conn_read(e.server, true);
+    UNTIL(&e, e.eofs);
+    CHECK_EQ(e.server_closed, 0);
+    echo_end(&e);
+}
+
 TEST(last_bytes_arrive_although_the_server_does_not_read_on)
 {
     struct echo e = {.close_early = true};

@@ -141,6 +141,18 @@ TEST(a_cut_is_seen_by_both_sides)
     world_free(&w);
 }
 
+TEST(a_reset_is_seen_by_who_does_not_read)
+{
+    struct world w;
+    CHECK_ERR(world_new(&w, 3), OK);
+    CHECK_ERR(exchange(&w, 100), OK);
+    conn_read(w.echo.server, false);
+    conn_abort(w.echo.client);
+    UNTIL(&w.echo, w.echo.server_closed);
+    CHECK_ERR(w.echo.server_err, ERR_CONNECTION_LOST);
+    world_free(&w);
+}
+
 TEST(a_peer_that_reads_nothing_is_given_up_after_a_minute)
 {
     struct world w;
