@@ -117,8 +117,9 @@ static void expects_expiry(struct sqlite_writer *w, int64_t expires_ms)
         w->item_expiry_ms = expires_ms;
 }
 
-enum err sqlite_item_put(struct sqlite_writer *w, const struct kv_write *write, int64_t version)
+enum err sqlite_item_put(struct sqlite_store *store, const struct kv_write *write, int64_t version)
 {
+    struct sqlite_writer *w = &store->writer;
     struct sqlite_connection *c = w->connection;
     sqlite3_stmt *s;
     enum err e = sqlite_prepare(c, STATEMENT_ITEM_PUT, &s);
@@ -141,48 +142,54 @@ enum err sqlite_item_put(struct sqlite_writer *w, const struct kv_write *write, 
     return OK;
 }
 
-/* Runs a statement with key and time bound; *ret_changed: it changed a row. */
-static enum err change_row(struct sqlite_connection *c, sqlite3_stmt *s, struct slice key, int64_t now_ms,
+/* Runs a statement with key and time bound; *ret_changed: it changed a row, without giving it a new version. */
+static enum err change_row(struct sqlite_store *store, sqlite3_stmt *s, struct slice key, int64_t now_ms,
                            bool *ret_changed)
 {
+    struct sqlite_connection *c = store->writer.connection;
     sqlite_bind_slice(s, 1, key);
     sqlite3_bind_int64(s, 2, now_ms);
     enum err e = sqlite_finish(c, s);
-    if (!e)
-        *ret_changed = sqlite3_changes(c->db) > 0;
-    return e;
+    if (e)
+        return e;
+    *ret_changed = sqlite3_changes(c->db) > 0;
+    if (*ret_changed)
+        sqlite_touch(store, key);
+    return OK;
 }
 
-enum err sqlite_item_delete(struct sqlite_writer *w, struct slice key, int64_t now_ms, bool *ret_existed)
+enum err sqlite_item_delete(struct sqlite_store *store, struct slice key, int64_t now_ms, bool *ret_existed)
 {
+    struct sqlite_writer *w = &store->writer;
     sqlite3_stmt *s;
     enum err e = sqlite_prepare(w->connection, STATEMENT_ITEM_DELETE, &s);
     if (!e)
-        e = change_row(w->connection, s, key, now_ms, ret_existed);
+        e = change_row(store, s, key, now_ms, ret_existed);
     if (!e)
         w->keys -= *ret_existed;
     return e;
 }
 
-enum err sqlite_item_expire(struct sqlite_writer *w, struct slice key, int64_t now_ms, int64_t expires_ms,
+enum err sqlite_item_expire(struct sqlite_store *store, struct slice key, int64_t now_ms, int64_t expires_ms,
                             bool *ret_existed)
 {
+    struct sqlite_writer *w = &store->writer;
     sqlite3_stmt *s;
     enum err e = sqlite_prepare(w->connection, STATEMENT_ITEM_EXPIRE, &s);
     if (e)
         return e;
     bind_expiry(s, 3, expires_ms);
-    e = change_row(w->connection, s, key, now_ms, ret_existed);
+    e = change_row(store, s, key, now_ms, ret_existed);
     if (!e)
         expects_expiry(w, expires_ms);
     return e;
 }
 
-enum err sqlite_item_persist(struct sqlite_writer *w, struct slice key, int64_t now_ms, bool *ret_removed)
+enum err sqlite_item_persist(struct sqlite_store *store, struct slice key, int64_t now_ms, bool *ret_removed)
 {
     sqlite3_stmt *s;
-    enum err e = sqlite_prepare(w->connection, STATEMENT_ITEM_PERSIST, &s);
-    return e ? e : change_row(w->connection, s, key, now_ms, ret_removed);
+    enum err e = sqlite_prepare(store->writer.connection, STATEMENT_ITEM_PERSIST, &s);
+    return e ? e : change_row(store, s, key, now_ms, ret_removed);
 }
 
 enum err sqlite_item_write(struct sqlite_operation *o, const struct kv_write *write, struct slice *ret_version)
@@ -194,7 +201,7 @@ enum err sqlite_item_write(struct sqlite_operation *o, const struct kv_write *wr
     if (!e)
         e = sqlite_version_token(&store->versions, version, o->call->arena, &token);
     if (!e)
-        e = sqlite_item_put(&store->writer, write, version);
+        e = sqlite_item_put(store, write, version);
     if (!e)
         *ret_version = token;
     return e;

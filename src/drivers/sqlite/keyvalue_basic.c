@@ -74,7 +74,7 @@ static enum err run_delete(struct sqlite_operation *o)
     o->response = response;
     struct kv_expected expected = kv_if_version(request->has_if_version, request->if_version);
     enum err e = sqlite_item_check(o, request->key, &expected, &o->call->diag);
-    return e ? e : sqlite_item_delete(&o->store->writer, request->key, o->now_ms, &response->existed);
+    return e ? e : sqlite_item_delete(o->store, request->key, o->now_ms, &response->existed);
 }
 
 static void get(struct backend *backend, struct call *call, const struct keyvalue_get_request *request)

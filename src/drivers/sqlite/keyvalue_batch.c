@@ -193,7 +193,7 @@ static enum err delete_one(struct sqlite_operation *o, struct slice key, uint32_
     diag_init(&d, o->call->arena);
     enum err e = kv_check_key(key, &d, "keys");
     if (!e)
-        e = sqlite_item_delete(&o->store->writer, key, o->now_ms, &result->existed);
+        e = sqlite_item_delete(o->store, key, o->now_ms, &result->existed);
     if (e && !is_of_item(e))
         return e;
     result->status = kv_batch_status(index, e, &d, o->call->arena);

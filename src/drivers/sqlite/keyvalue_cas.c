@@ -85,7 +85,7 @@ static enum err run_delete(struct sqlite_operation *o)
     if (e)
         return e;
     if (kv_expected_holds(expected, found ? &item : NULL))
-        return sqlite_item_delete(&o->store->writer, request->key, o->now_ms, &response->deleted);
+        return sqlite_item_delete(o->store, request->key, o->now_ms, &response->deleted);
     response->found = found;
     if (found)
         response->version = item.version;

@@ -177,28 +177,12 @@ static void delete_in_transaction(struct backend *backend, struct call *call,
 
 /* --- commit: writer's thread ------------------------------------------------------------------------------------------------ */
 
-/* What the snapshot had is still there; or it has expired since, and the sweeper was there. */
-static enum err check_unchanged(struct sqlite_operation *o, const struct sqlite_pending *p)
-{
-    struct sqlite_row now;
-    enum err e = sqlite_item_head(o->connection, p->write.key, INT64_MIN, &now);
-    if (e)
-        return e;
-    bool same = now.version == p->seen_version && now.expires_ms == p->seen_expires_ms;
-    bool swept = !now.found && p->seen_expires_ms <= o->now_ms;
-    if (same || swept)
-        return OK;
-    diag_set(&o->call->diag, ERR_TRANSACTION_CONFLICT, "%s", err_row(ERR_TRANSACTION_CONFLICT)->text);
-    o->call->diag.retry_after_ms = RETRY_AFTER_CONFLICT_MS;
-    return ERR_TRANSACTION_CONFLICT;
-}
-
 static enum err apply(struct sqlite_operation *o, const struct sqlite_pending *p, int64_t version)
 {
     bool existed;
     if (p->deleted)
-        return sqlite_item_delete(&o->store->writer, p->write.key, o->now_ms, &existed);
-    return sqlite_item_put(&o->store->writer, &p->write, version);
+        return sqlite_item_delete(o->store, p->write.key, o->now_ms, &existed);
+    return sqlite_item_put(o->store, &p->write, version);
 }
 
 static enum err apply_all(struct sqlite_operation *o, const struct sqlite_transaction *t, struct slice *ret_version)
@@ -207,7 +191,7 @@ static enum err apply_all(struct sqlite_operation *o, const struct sqlite_transa
     int64_t version = 0;
     enum err e = sqlite_version_next(versions, &o->call->diag, &version);
     for (const struct sqlite_pending *p = t->first; p && !e; p = p->next)
-        e = check_unchanged(o, p);
+        e = sqlite_transaction_check(o, t, p);
     for (const struct sqlite_pending *p = t->first; p && !e; p = p->next)
         e = apply(o, p, version);
     return e ? e : sqlite_version_token(versions, version, o->call->arena, ret_version);

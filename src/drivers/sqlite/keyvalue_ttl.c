@@ -14,7 +14,7 @@ static enum err set_expiry(struct sqlite_operation *o, struct slice key, int64_t
     enum err e;
     struct google_protobuf_timestamp *at = kv_timestamp(expires_ms, o->call->arena, &e);
     if (!e)
-        e = sqlite_item_expire(&o->store->writer, key, o->now_ms, expires_ms, &response->existed);
+        e = sqlite_item_expire(o->store, key, o->now_ms, expires_ms, &response->existed);
     if (!e && response->existed)
         response->expires_at = at;
     return e;
@@ -29,7 +29,7 @@ static enum err run_expire(struct sqlite_operation *o)
         return ERR_NOMEM;
     o->response = response;
     if (expire->delete_now)
-        return sqlite_item_delete(&o->store->writer, request->key, o->now_ms, &response->existed);
+        return sqlite_item_delete(o->store, request->key, o->now_ms, &response->existed);
     return set_expiry(o, request->key, expire->expires_ms, response);
 }
 
@@ -74,7 +74,7 @@ static enum err run_persist(struct sqlite_operation *o)
     o->response = response;
     enum err e = sqlite_item_head(o->connection, request->key, o->now_ms, &row);
     if (!e)
-        e = sqlite_item_persist(&o->store->writer, request->key, o->now_ms, &response->removed);
+        e = sqlite_item_persist(o->store, request->key, o->now_ms, &response->removed);
     if (!e)
         response->existed = row.found;
     return e;

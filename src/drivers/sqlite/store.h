@@ -82,6 +82,11 @@ struct sqlite_transaction;
 struct sqlite_transactions {
     pthread_mutex_t lock;
     struct map by_id;
+    /* Commits of the writer. What an open transaction has to know of them: see conflicts.c. */
+    uint64_t commit;                 /* number of the last one */
+    int64_t version;                 /* no row of it or of one before has a higher version */
+    struct map touched;              /* keys that were changed without a new version, while transactions are open */
+    uint64_t forgotten;              /* of commits up to this one some keys are missing in touched */
     struct wheel idle;               /* in ms of the monotonic clock */
     struct sqlite_connection *spare; /* connections without a transaction, opened before */
     unsigned spare_count;
@@ -133,8 +138,8 @@ void sqlite_writer_stop(struct sqlite_store *); /* after what is queued has been
 void sqlite_writer_wake_by(struct sqlite_store *, uint64_t due_ns);
 /* Writer's thread: a transaction. End commits where e is OK, else rolls back, and returns what became of it; counters in
  * memory follow. */
-enum err sqlite_writer_begin(struct sqlite_writer *);
-enum err sqlite_writer_end(struct sqlite_writer *, enum err e);
+enum err sqlite_writer_begin(struct sqlite_store *);
+enum err sqlite_writer_end(struct sqlite_store *, enum err e);
 /* Thread: any. Lets the writer try a commit, so that last_error is about now. */
 void sqlite_writer_verify(struct sqlite_store *);
 
@@ -162,11 +167,11 @@ enum err sqlite_item_head(struct sqlite_connection *, struct slice key, int64_t 
 enum err sqlite_row_item(const struct sqlite_versions *, const struct sqlite_row *, struct slice key, struct arena *,
                          struct kv_item *ret_item);
 /* Writer's thread, in a transaction. */
-enum err sqlite_item_put(struct sqlite_writer *, const struct kv_write *, int64_t version);
-enum err sqlite_item_delete(struct sqlite_writer *, struct slice key, int64_t now_ms, bool *ret_existed);
-enum err sqlite_item_expire(struct sqlite_writer *, struct slice key, int64_t now_ms, int64_t expires_ms,
+enum err sqlite_item_put(struct sqlite_store *, const struct kv_write *, int64_t version);
+enum err sqlite_item_delete(struct sqlite_store *, struct slice key, int64_t now_ms, bool *ret_existed);
+enum err sqlite_item_expire(struct sqlite_store *, struct slice key, int64_t now_ms, int64_t expires_ms,
                             bool *ret_existed);
-enum err sqlite_item_persist(struct sqlite_writer *, struct slice key, int64_t now_ms, bool *ret_removed);
+enum err sqlite_item_persist(struct sqlite_store *, struct slice key, int64_t now_ms, bool *ret_removed);
 /* Writes what an operation asks for, under a new version. */
 enum err sqlite_item_write(struct sqlite_operation *, const struct kv_write *, struct slice *ret_version);
 /* OK, or ERR_VERSION_MISMATCH with words in diag. Of versions and absence alone (if_version). */
@@ -175,6 +180,14 @@ enum err sqlite_item_check(struct sqlite_operation *, struct slice key, const st
 /* answers.c: kept answers of calls with an idempotency key. Writer's thread, in a transaction. */
 enum err sqlite_answer_find(struct sqlite_operation *);
 enum err sqlite_answer_keep(struct sqlite_operation *);
+
+/* conflicts.c */
+/* Writer's thread, in a transaction: the key's row is gone, or has another expiry under the same version. */
+void sqlite_touch(struct sqlite_store *, struct slice key);
+/* Writer's thread: the transaction is committed. */
+void sqlite_committed(struct sqlite_store *);
+/* Writer's thread: rows with a higher version may not be swept, as an open transaction has not seen them come. */
+int64_t sqlite_sweep_version_max(struct sqlite_store *);
 
 /* transaction.c */
 enum err sqlite_transactions_init(struct sqlite_store *);

@@ -145,17 +145,24 @@ static enum err list(struct sqlite_store *store, const struct call *call, struct
 
 /* --- begin, enter, leave ---------------------------------------------------------------------------------------------------- */
 
+/* Listed before it has its snapshot: from then on the writer notes what it has to know. Nobody knows its id yet. */
 static enum err start(struct sqlite_operation *o, struct sqlite_transaction *t)
 {
     struct sqlite_transactions *all = &o->store->transactions;
-    enum err e = take_snapshot(o->store, &o->call->diag, &t->connection);
-    if (e)
-        return e;
     pthread_mutex_lock(&all->lock);
-    e = list(o->store, o->call, t);
+    t->users = 1;
+    t->begun_commit = all->commit;
+    t->begun_version = all->version;
+    enum err e = list(o->store, o->call, t);
     pthread_mutex_unlock(&all->lock);
     if (e)
-        give_connection(o->store, t->connection);
+        return e;
+    e = take_snapshot(o->store, &o->call->diag, &t->connection);
+    pthread_mutex_lock(&all->lock);
+    t->users = 0;
+    if (e)
+        unlist(all, t);
+    pthread_mutex_unlock(&all->lock);
     return e;
 }
 
@@ -264,7 +271,6 @@ static enum err add_pending(struct sqlite_transaction *t, const struct kv_write 
     if (e)
         return e;
     p->seen_version = row.version;
-    p->seen_expires_ms = row.expires_ms;
     *t->end = p;
     t->end = &p->next;
     return OK;
@@ -353,6 +359,8 @@ enum err sqlite_transactions_init(struct sqlite_store *store)
     store->env->random(store->env, &secret, sizeof secret);
     pthread_mutex_init(&all->lock, NULL);
     map_init(&all->by_id, LIMIT_TRANSACTIONS_OPEN_MAX, &secret);
+    map_init(&all->touched, LIMIT_TOUCHED_KEYS, &secret);
+    all->version = store->versions.last;
     wheel_init(&all->idle, now_ns(store) / NS_PER_MS);
     all->started = true;
     return OK;
@@ -369,6 +377,9 @@ void sqlite_transactions_fini(struct sqlite_store *store)
         sqlite_connection_close(t->connection);
         free_transaction(t);
     }
+    for (uint32_t at = 0; map_next(&all->touched, &at, NULL, &value);)
+        mem_free(value);
+    map_fini(&all->touched);
     while (all->spare) {
         struct sqlite_connection *c = all->spare;
         all->spare = c->next;

@@ -3,8 +3,8 @@
  *   begun ──▶ open ──▶ ended            ended by Commit, Rollback, idleness, age, or close; then its connection goes back
  *              └ one operation at a time, on a reader's thread (Commit: on the writer's)
  *
- * The snapshot is a connection with a read transaction that stays open. Each key written notes the row that the snapshot has of it;
- * Commit compares that with what is there, and a difference is a conflict.
+ * The snapshot is a connection with a read transaction that stays open. Each key written notes the version that the snapshot has of
+ * it; Commit compares that with what is there (conflicts.c).
  *
  * Lifetime: found and entered under the table's lock, which counts users; whoever ended it removes it from the table, and the
  * last user frees it. */
@@ -31,7 +31,9 @@ struct sqlite_transaction {
     struct wheel_timer timer;
     uint64_t idle_ns, used_ns, ends_ns;
     unsigned users;
-    bool listed; /* in the table */
+    bool listed;           /* in the table */
+    uint64_t begun_commit; /* the snapshot has this commit and all before */
+    int64_t begun_version; /* and these versions */
     /* Guarded by its own. */
     pthread_mutex_t lock;
     bool ended;
@@ -53,5 +55,8 @@ void sqlite_transaction_leave(struct sqlite_store *, struct sqlite_transaction *
 struct sqlite_pending *sqlite_transaction_find(const struct sqlite_transaction *, struct slice key);
 /* Locked. Notes a write or delete of write->key, whose slices are copied. ERR_TRANSACTION_TOO_LARGE. */
 enum err sqlite_transaction_note(struct sqlite_transaction *, const struct kv_write *, bool deleted, struct diag *);
+/* Writer's thread. OK, or ERR_TRANSACTION_CONFLICT: another write to the key came after the snapshot. */
+enum err sqlite_transaction_check(struct sqlite_operation *, const struct sqlite_transaction *,
+                                  const struct sqlite_pending *);
 
 #endif

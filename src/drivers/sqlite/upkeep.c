@@ -73,10 +73,26 @@ enum err sqlite_upkeep_load(struct sqlite_store *store)
     return e ? e : read_first(w->connection, STATEMENT_ANSWER_FIRST_EXPIRY, &w->answer_expiry_ms);
 }
 
-static enum err sweep_table(struct sqlite_connection *c, enum sqlite_statement which, int64_t now_ms, int64_t *ret_rows)
+static enum err sweep_items(struct sqlite_store *store, int64_t now_ms, int64_t *ret_rows)
+{
+    struct sqlite_connection *c = store->writer.connection;
+    sqlite3_stmt *s;
+    enum err e = sqlite_prepare(c, STATEMENT_ITEM_SWEEP, &s);
+    if (e)
+        return e;
+    sqlite3_bind_int64(s, 1, now_ms);
+    sqlite3_bind_int64(s, 2, SWEEP_ROWS);
+    sqlite3_bind_int64(s, 3, sqlite_sweep_version_max(store));
+    e = sqlite_finish(c, s);
+    if (!e)
+        *ret_rows = sqlite3_changes(c->db);
+    return e;
+}
+
+static enum err sweep_answers(struct sqlite_connection *c, int64_t now_ms, int64_t *ret_rows)
 {
     sqlite3_stmt *s;
-    enum err e = sqlite_prepare(c, which, &s);
+    enum err e = sqlite_prepare(c, STATEMENT_ANSWER_SWEEP, &s);
     if (e)
         return e;
     sqlite3_bind_int64(s, 1, now_ms);
@@ -91,9 +107,9 @@ static enum err sweep_both(struct sqlite_store *store, int64_t *ret_rows)
 {
     struct sqlite_writer *w = &store->writer;
     int64_t now_ms = sqlite_now_ms(store), items, answers;
-    enum err e = sweep_table(w->connection, STATEMENT_ITEM_SWEEP, now_ms, &items);
+    enum err e = sweep_items(store, now_ms, &items);
     if (!e)
-        e = sweep_table(w->connection, STATEMENT_ANSWER_SWEEP, now_ms, &answers);
+        e = sweep_answers(w->connection, now_ms, &answers);
     if (e)
         return e;
     w->keys -= items;
@@ -105,13 +121,13 @@ static void sweep(struct sqlite_store *store)
 {
     struct sqlite_writer *w = &store->writer;
     int64_t rows = 0;
-    enum err e = sqlite_writer_begin(w);
+    enum err e = sqlite_writer_begin(store);
     if (!e)
         e = sweep_both(store, &rows);
-    e = sqlite_writer_end(w, e);
+    e = sqlite_writer_end(store, e);
     uint64_t now = now_ns(store);
     w->sweep_busy_ns = now + SWEEP_PATIENCE_MS * NS_PER_MS;
-    w->sweep_after_ns = e ? now + RETRY_MS * NS_PER_MS : 0;
+    w->sweep_after_ns = e || !rows ? now + RETRY_MS * NS_PER_MS : 0; /* none: a transaction is in the way */
     if (e)
         w->item_expiry_ms = sqlite_now_ms(store); /* what was read may have been rolled back: look again */
     else
@@ -180,10 +196,10 @@ static bool take_verify(struct sqlite_writer *w)
 }
 
 /* A commit that goes all the way to the disk; its outcome becomes last_error. */
-static void verify(struct sqlite_writer *w)
+static void verify(struct sqlite_store *store)
 {
-    enum err e = sqlite_writer_begin(w);
-    sqlite_writer_end(w, e ? e : sqlite_run(w->connection, STATEMENT_VERIFY));
+    enum err e = sqlite_writer_begin(store);
+    sqlite_writer_end(store, e ? e : sqlite_run(store->writer.connection, STATEMENT_VERIFY));
 }
 
 /* --- all of it -------------------------------------------------------------------------------------------------------------- */
@@ -200,7 +216,7 @@ void sqlite_upkeep(struct sqlite_store *store, bool idle)
     uint64_t now = now_ns(store);
     sqlite_transactions_expire(store);
     if (take_verify(w))
-        verify(w);
+        verify(store);
     if (sweep_due_ns(store) <= now && (idle || now >= w->sweep_busy_ns))
         sweep(store);
     checkpoint_grown(w);

@@ -23,8 +23,9 @@ static bool in_transaction(const struct sqlite_writer *w)
 }
 
 /* One that could not be rolled back would be in the way for ever: it is tried again. */
-enum err sqlite_writer_begin(struct sqlite_writer *w)
+enum err sqlite_writer_begin(struct sqlite_store *store)
 {
+    struct sqlite_writer *w = &store->writer;
     w->wrote = false;
     enum err e = in_transaction(w) ? sqlite_run(w->connection, STATEMENT_ROLLBACK) : OK;
     return e ? e : sqlite_run(w->connection, STATEMENT_BEGIN_WRITE);
@@ -62,8 +63,9 @@ static void note_health(struct sqlite_writer *w, enum err e)
         atomic_store_explicit(&w->last_error, e, memory_order_relaxed);
 }
 
-enum err sqlite_writer_end(struct sqlite_writer *w, enum err e)
+enum err sqlite_writer_end(struct sqlite_store *store, enum err e)
 {
+    struct sqlite_writer *w = &store->writer;
     if (!e)
         e = commit(w);
     if (e) {
@@ -72,6 +74,8 @@ enum err sqlite_writer_end(struct sqlite_writer *w, enum err e)
             sqlite_run(w->connection, STATEMENT_ROLLBACK);
         w->connection->code = code;
         w->keys = w->keys_stored;
+    } else {
+        sqlite_committed(store);
     }
     w->keys_stored = w->keys;
     atomic_store_explicit(&w->keys_shown, w->keys, memory_order_relaxed);
@@ -133,13 +137,13 @@ static enum err run_all(struct sqlite_store *store, struct sqlite_operation *gro
 {
     struct sqlite_writer *w = &store->writer;
     int64_t now_ms = sqlite_now_ms(store);
-    enum err e = sqlite_writer_begin(w);
+    enum err e = sqlite_writer_begin(store);
     for (struct sqlite_operation *o = group; o && !e; o = o->next) {
         run_operation(w, o, now_ms);
         if (!in_transaction(w))
             e = o->outcome ? o->outcome : ERR_IO;
     }
-    return sqlite_writer_end(w, e);
+    return sqlite_writer_end(store, e);
 }
 
 static void fail_all(struct sqlite_store *store, struct sqlite_operation *group, enum err e)
