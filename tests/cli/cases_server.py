@@ -105,12 +105,13 @@ def test_call_errors(w):
     w.ctl("call", "KeyValueBasic/Get", '{"kee":"YQ=="}').fails(43, "kee", "JSON_MALFORMED")
     w.ctl("call", "KeyValueBasic/Get", "{").fails(43)
     w.ctl("call", "KeyValueBasic/Get", "{} {}").fails(2, "takes one request, not 2")
-    w.ctl("call", "KeyValueBasic/Get", "{}").fails(22, "key: ", "reason: FIELD_INVALID")
+    w.ctl("call", "KeyValueBasic/Get", "{}").fails(22, "key is required", "reason: FIELD_INVALID")
     w.ctl("call", "KeyValueBasic/Get", '{"key":"YQ=="}', "-n", "nobody").fails(51, "NAMESPACE_UNKNOWN")
 
 
 def test_errors_tell_field_reason_and_place(w):
-    w.ctl("kv", "get", "k" * 1025).fails(22, "prismctl kv get: ", "\n  key: ", "reason: ", ", at " + w.proxy.listen)
+    w.ctl("kv", "get", "k" * 1025).fails(22, "prismctl kv get: key has 1025 bytes", "reason: FIELD_INVALID, at " + w.proxy.listen)
+    w.ctl("kv", "scan", "--prefix", "k" * 1025, "--start", "k" * 1026).fails(22, "\n  start: has 1026 bytes")
     w.ctl("kv", "set", "big", "-", stdin=b"x" * 100000, env={"PRISM_NAMESPACE": "sqlite-small"}).fails(41, "MESSAGE_TOO_LARGE", "fix: ")
     w.ctl("kv", "set", "forever", "x", "--ttl", "2h", "-n", "sqlite-finite").fails(22, "TTL_INVALID")
 
@@ -141,7 +142,7 @@ def test_config_reload(w):
     try:
         with open(w.proxy.config, "w") as out:
             out.write(text + "  - {name: fresh, backend: memory}\n")
-        assert w.ctl("config", "reload", "--dry-run").ok().out.startswith("the file is valid: 1 namespaces added")
+        assert w.ctl("config", "reload", "--dry-run").ok().out == "the file is valid; nothing has been changed\n"
         w.ctl("kv", "count", "-n", "fresh").fails(51)
         assert w.ctl("config", "reload").ok().out == "reloaded: 1 namespaces added, 0 changed, 0 removed\n"
         assert w.ctl("kv", "count", "-n", "fresh").ok().out == "0\n"

@@ -57,8 +57,10 @@ enum err run_config_reload(struct cli *cli)
         return e;
     if (cli->output != OUTPUT_TABLE)
         return cli_print(cli, &admin_reload_config_response_pb, response);
-    printf("%s: %u namespaces added, %u changed, %u removed\n",
-           request.validate_only ? "the file is valid" : "reloaded", response->namespaces_added,
-           response->namespaces_changed, response->namespaces_removed);
+    if (request.validate_only)
+        puts("the file is valid; nothing has been changed");
+    else
+        printf("reloaded: %u namespaces added, %u changed, %u removed\n", response->namespaces_added,
+               response->namespaces_changed, response->namespaces_removed);
     return OK;
 }
