@@ -264,12 +264,22 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_
     return 0;
 }
 
-enum err h2_server_init(struct rpc_server *server)
+/* Types that nobody has defined are skipped, but nghttp2 tells of them only if it is asked to. */
+static void count_unknown_frames(nghttp2_option *o)
 {
-    nghttp2_session_callbacks *c;
-    if (nghttp2_session_callbacks_new(&c) != 0)
-        return ERR_NOMEM;
-    server->h2_callbacks = c;
+    enum { FIRST_EXTENSION = 0x0a, LAST = 0xff };
+    for (int type = FIRST_EXTENSION; type <= LAST; type++)
+        nghttp2_option_set_user_recv_extension_type(o, (uint8_t)type);
+}
+
+static int on_extension(nghttp2_session *session, void **payload, const nghttp2_frame_hd *hd, void *user)
+{
+    (void)session, (void)payload, (void)hd, (void)user;
+    return NGHTTP2_ERR_CANCEL;
+}
+
+static void set_callbacks(nghttp2_session_callbacks *c)
+{
     nghttp2_session_callbacks_set_on_begin_frame_callback(c, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(c, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(c, on_header);
@@ -279,17 +289,28 @@ enum err h2_server_init(struct rpc_server *server)
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(c, on_send_data);
-    nghttp2_option *o;
-    if (nghttp2_option_new(&o) != 0)
-        return ERR_NOMEM;
-    server->h2_option = o;
+    nghttp2_session_callbacks_set_unpack_extension_callback(c, on_extension);
+}
+
+static void set_options(nghttp2_option *o)
+{
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1);
-    nghttp2_option_set_max_outbound_ack(o, LIMIT_HTTP2_CONTROL_QUEUED);
     nghttp2_option_set_max_settings(o, LIMIT_HTTP2_SETTINGS_ENTRIES);
-    nghttp2_option_set_stream_reset_rate_limit(o, LIMIT_HTTP2_RESET_BURST, LIMIT_HTTP2_RESET_PER_S);
-    nghttp2_option_set_max_continuations(o, LIMIT_HTTP2_CONTINUATIONS);
+    /* What http2_limit.c counts itself, by the loop's clock and in the statistics, nghttp2 need not stop before. */
+    nghttp2_option_set_stream_reset_rate_limit(o, UINT32_MAX, UINT32_MAX);
+    nghttp2_option_set_max_continuations(o, 2 * LIMIT_HTTP2_CONTINUATIONS);
+    nghttp2_option_set_max_outbound_ack(o, 2 * LIMIT_HTTP2_CONTROL_QUEUED);
+    count_unknown_frames(o);
+}
+
+enum err h2_server_init(struct rpc_server *server)
+{
     h2mem_init(&server->h2mem);
+    if (nghttp2_session_callbacks_new(&server->h2_callbacks) != 0 || nghttp2_option_new(&server->h2_option) != 0)
+        return ERR_NOMEM;
+    set_callbacks(server->h2_callbacks);
+    set_options(server->h2_option);
     return OK;
 }
 

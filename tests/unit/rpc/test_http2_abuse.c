@@ -1,0 +1,389 @@
+/* Peers that flood, stall and break rules (abuse catalogue 1 to 11): what each costs is bounded, and honest connections of the
+ * same server go on. */
+#include "raw.h"
+#include "rpc/grpc_frame.h"
+
+static struct raw r;
+
+static void start(void)
+{
+    raw_open(&r);
+    raw_greet(&r);
+    raw_run(&r, 10);
+}
+
+/* An honest client is served, then everything is put away. */
+static void finish(void)
+{
+    struct script s;
+    CHECK_ERR(script_begin(&s, &r.world, "EmptyCall", NULL), OK);
+    rpc_client_send(s.call, SLICE_EMPTY);
+    rpc_client_send_end(s.call);
+    script_run(&s);
+    CHECK_EQ(s.status, 0);
+    script_fini(&s);
+    CHECK_EQ(raw_stats(&r)->calls_in_flight, 0);
+    raw_close(&r);
+}
+
+static void check_calmed(void)
+{
+    CHECK(r.goaway && r.closed);
+    CHECK_EQ(r.goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
+    CHECK_EQ(raw_stats(&r)->abuse_closed, 1);
+}
+
+TEST(rapid_reset_ends_the_connection)
+{
+    start();
+    for (uint32_t i = 0; i < 1000; i++) {
+        raw_headers(&r, 2 * i + 1, NULL, false);
+        raw_u32(&r, NGHTTP2_RST_STREAM, 0, 2 * i + 1, NGHTTP2_CANCEL);
+    }
+    raw_run(&r, 1000);
+    check_calmed();
+    CHECK(raw_stats(&r)->calls_started <= LIMIT_HTTP2_RESET_BURST + 10);
+    finish();
+}
+
+TEST(resets_at_an_honest_pace_are_fine)
+{
+    start();
+    for (uint32_t i = 0; i < 500; i++) {
+        raw_headers(&r, 2 * i + 1, NULL, false);
+        raw_u32(&r, NGHTTP2_RST_STREAM, 0, 2 * i + 1, NGHTTP2_CANCEL);
+        raw_run(&r, 50);
+    }
+    CHECK(!r.goaway && !r.closed);
+    CHECK_EQ(raw_stats(&r)->calls_started, 500);
+    finish();
+}
+
+/* CVE-2025-8671: the server resets, because of what the client did. */
+static void made_you_reset(void (*provoke)(uint32_t stream))
+{
+    static const struct raw_request streaming = {.path = "/grpc.testing.TestService/FullDuplexCall"};
+    start();
+    for (uint32_t i = 0; i < 1000; i++) {
+        raw_headers(&r, 2 * i + 1, &streaming, false);
+        provoke(2 * i + 1);
+        if (i % 50 == 0)
+            raw_run(&r, 1);
+    }
+    raw_run(&r, 1000);
+    CHECK(r.goaway && r.closed);
+    CHECK(raw_stats(&r)->calls_started <= LIMIT_HTTP2_RESET_BURST + 100);
+    finish();
+}
+
+static void zero_increment(uint32_t stream)
+{
+    raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, stream, 0);
+}
+
+static void window_overflow(uint32_t stream)
+{
+    raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, stream, 0x7fffffff);
+}
+
+static void data_after_end(uint32_t stream)
+{
+    raw_data(&r, stream, SLICE_EMPTY, true);
+    raw_data(&r, stream, SLICE("x"), true);
+}
+
+static void bad_trailers(uint32_t stream)
+{
+    raw_headers(&r, stream, NULL, false);
+}
+
+TEST(resets_that_the_peer_provokes_cost_as_much)
+{
+    made_you_reset(zero_increment);
+    made_you_reset(window_overflow);
+    made_you_reset(data_after_end);
+    made_you_reset(bad_trailers);
+}
+
+TEST(a_flood_of_continuations_ends_within_nine_frames)
+{
+    struct buf block;
+    buf_init(&block, 1 << 16);
+    start();
+    raw_block(&block, NULL);
+    raw_frame(&r, NGHTTP2_HEADERS, 0, 1, buf_slice(&block));
+    for (int i = 0; i < LIMIT_HTTP2_CONTINUATIONS; i++)
+        raw_frame(&r, NGHTTP2_CONTINUATION, 0, 1, SLICE_EMPTY);
+    raw_run(&r, 10);
+    CHECK(!r.goaway);
+    raw_frame(&r, NGHTTP2_CONTINUATION, 0, 1, SLICE_EMPTY);
+    raw_run(&r, 1000);
+    CHECK(r.closed);
+    CHECK_EQ(raw_stats(&r)->abuse_closed, 1);
+    buf_fini(&block);
+    finish();
+}
+
+TEST(references_to_a_large_header_are_not_stored)
+{
+    enum { REFERENCES = 16000 };
+    static uint8_t references[REFERENCES];
+    struct buf block;
+    buf_init(&block, 1 << 16);
+    memset(references, 0xbe, sizeof references); /* index 62: the newest entry of the dynamic table */
+    start();
+    raw_block(&block, NULL);
+    buf_put(&block, "\x40\1x\x7e", 4); /* a literal with indexing, 126 bytes */
+    for (int i = 0; i < 126; i++)
+        buf_putc(&block, 'v');
+    buf_put(&block, references, sizeof references - block.size);
+    for (uint32_t i = 0; i < 50; i++)
+        raw_frame(&r, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 2 * i + 1, buf_slice(&block));
+    int64_t before = mem_live();
+    raw_run(&r, 1000);
+    CHECK(mem_live() - before < 1000);
+    CHECK_EQ(r.answers[1].grpc_status, 8);
+    buf_fini(&block);
+    finish();
+}
+
+static void flood(void (*one)(uint32_t i), uint32_t count)
+{
+    start();
+    for (uint32_t i = 0; i < count; i++)
+        one(i);
+    raw_run(&r, 1000);
+    check_calmed();
+    finish();
+}
+
+static void ping(uint32_t i)
+{
+    (void)i;
+    raw_frame(&r, NGHTTP2_PING, 0, 0, SLICE("12345678"));
+}
+
+static void settings(uint32_t i)
+{
+    (void)i;
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE_EMPTY);
+}
+
+static void table_flapping(uint32_t i)
+{
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, i % 2 ? SLICE("\0\1\0\0\0\0") : SLICE("\0\1\0\1\0\0"));
+}
+
+static void priority(uint32_t i)
+{
+    raw_frame(&r, NGHTTP2_PRIORITY, 0, 2 * i + 1, SLICE("\0\0\0\0\1"));
+}
+
+static void window_update(uint32_t i)
+{
+    (void)i;
+    raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, 0, 1);
+}
+
+static void empty_data(uint32_t i)
+{
+    if (i == 0)
+        raw_headers(&r, 1, &(struct raw_request){.path = "/grpc.testing.TestService/FullDuplexCall"}, false);
+    raw_data(&r, 1, SLICE_EMPTY, false);
+}
+
+static void unknown_frame(uint32_t i)
+{
+    (void)i;
+    raw_frame(&r, 0x77, 0, 0, SLICE("?"));
+}
+
+enum { ENOUGH = LIMIT_HTTP2_GLITCH_BURST + 100 };
+
+TEST(pings_too_early_are_too_many)
+{
+    flood(ping, 10);
+}
+
+TEST(a_flood_of_settings_ends_the_connection)
+{
+    flood(settings, ENOUGH);
+    flood(table_flapping, ENOUGH);
+}
+
+TEST(a_flood_of_priorities_ends_the_connection)
+{
+    flood(priority, ENOUGH);
+}
+
+TEST(a_flood_of_window_updates_ends_the_connection)
+{
+    flood(window_update, ENOUGH);
+}
+
+TEST(a_flood_of_empty_data_ends_the_connection)
+{
+    flood(empty_data, ENOUGH);
+}
+
+TEST(a_flood_of_unknown_frames_ends_the_connection)
+{
+    flood(unknown_frame, ENOUGH);
+}
+
+TEST(settings_with_too_many_entries_end_the_connection)
+{
+    struct buf entries;
+    buf_init(&entries, 1 << 16);
+    start();
+    for (int i = 0; i < LIMIT_HTTP2_SETTINGS_ENTRIES + 1; i++)
+        buf_put(&entries, "\x7f\x7f\0\0\0\1", 6);
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, buf_slice(&entries));
+    raw_run(&r, 1000);
+    CHECK(r.closed);
+    buf_fini(&entries);
+    finish();
+}
+
+TEST(a_peer_that_does_not_speak_is_closed)
+{
+    raw_open(&r);
+    raw_run(&r, LIMIT_HANDSHAKE_MS - 1000);
+    CHECK(!r.closed);
+    raw_run(&r, 3000);
+    CHECK(r.closed);
+    finish();
+}
+
+TEST(a_preface_a_byte_at_a_time_is_closed)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    raw_open(&r);
+    for (size_t i = 0; i < sizeof preface - 1 && !r.closed; i++) {
+        buf_putc(&r.out, preface[i]);
+        raw_run(&r, 1000);
+    }
+    CHECK(r.closed);
+    finish();
+}
+
+TEST(a_preface_in_pieces_is_understood)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    raw_open(&r);
+    for (size_t i = 0; i < sizeof preface - 1; i++) {
+        buf_putc(&r.out, preface[i]);
+        raw_run(&r, 10);
+    }
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE_EMPTY);
+    raw_call(&r, 1, NULL);
+    raw_run(&r, 100);
+    CHECK_EQ(r.answers[1].grpc_status, 0);
+    finish();
+}
+
+TEST(a_connection_without_a_request_is_asked_to_leave)
+{
+    start();
+    raw_run(&r, LIMIT_FIRST_REQUEST_MS + 3000);
+    CHECK(r.goaway && r.closed);
+    CHECK_EQ(r.goaway_code, NGHTTP2_NO_ERROR);
+    CHECK_EQ(raw_stats(&r)->abuse_closed, 0);
+    finish();
+}
+
+TEST(a_header_block_that_does_not_end_is_closed)
+{
+    struct buf block;
+    buf_init(&block, 1 << 16);
+    start();
+    raw_block(&block, NULL);
+    raw_frame(&r, NGHTTP2_HEADERS, 0, 1, buf_slice(&block));
+    raw_run(&r, LIMIT_HEADERS_MS + 3000);
+    check_calmed();
+    buf_fini(&block);
+    finish();
+}
+
+/* The response of a stream is asked for and not taken. */
+static void ask_for_much(uint32_t stream)
+{
+    static const int32_t size = 1 << 20;
+    struct grpc_testing_response_parameters parameters = {.size = size}, *items[] = {&parameters};
+    struct grpc_testing_streaming_output_call_request request = {.response_parameters = {items, 1, 1}};
+    struct buf body;
+    buf_init(&body, 1 << 16);
+    uint8_t prefix[GRPC_PREFIX_BYTES];
+    grpc_prefix(prefix, false, (uint32_t)pb_encoded_size(&grpc_testing_streaming_output_call_request_pb, &request));
+    buf_put(&body, prefix, sizeof prefix);
+    CHECK_ERR(pb_encode_buf(&grpc_testing_streaming_output_call_request_pb, &request, &body), OK);
+    raw_headers(&r, stream, &(struct raw_request){.path = "/grpc.testing.TestService/StreamingOutputCall"}, false);
+    raw_data(&r, stream, buf_slice(&body), true);
+    buf_fini(&body);
+}
+
+TEST(a_peer_that_takes_nothing_is_closed)
+{
+    start();
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE("\0\4\0\0\0\0")); /* windows of 0 bytes */
+    for (uint32_t i = 0; i < 50; i++)
+        ask_for_much(2 * i + 1);
+    raw_run(&r, LIMIT_WRITE_STALL_MS - 2000);
+    CHECK(!r.closed);
+    raw_run(&r, 5000);
+    CHECK(r.closed);
+    finish();
+}
+
+TEST(a_peer_that_takes_a_byte_at_a_time_is_closed)
+{
+    start();
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE("\0\4\0\0\0\0"));
+    ask_for_much(1);
+    for (int i = 0; i < 30 && !r.closed; i++) {
+        raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, 1, 1);
+        raw_run(&r, 3000);
+    }
+    CHECK(r.closed);
+    CHECK(r.answers[1].data_bytes > 0);
+    finish();
+}
+
+TEST(streams_beyond_the_limit_are_refused)
+{
+    static const struct raw_request streaming = {.path = "/grpc.testing.TestService/FullDuplexCall"};
+    start();
+    for (uint32_t i = 0; i < LIMIT_HTTP2_STREAMS + 20; i++)
+        raw_headers(&r, 2 * i + 1, &streaming, false);
+    raw_run(&r, 100);
+    CHECK_EQ(raw_stats(&r)->calls_in_flight, LIMIT_HTTP2_STREAMS);
+    CHECK_EQ(r.resets, 20);
+    CHECK_EQ(r.answers[2 * LIMIT_HTTP2_STREAMS + 1].reset_code, NGHTTP2_REFUSED_STREAM);
+    conn_abort(r.conn);
+    raw_run(&r, 100);
+    finish();
+}
+
+TEST(pings_after_data_are_no_strikes)
+{
+    start();
+    for (uint32_t i = 0; i < 100; i++) {
+        raw_call(&r, 2 * i + 1, NULL);
+        raw_run(&r, 5);
+        ping(i);
+        raw_run(&r, 5);
+    }
+    CHECK(!r.goaway);
+    CHECK_EQ(r.pings, 100);
+    finish();
+}
+
+TEST(garbage_is_closed)
+{
+    start();
+    for (int i = 0; i < 100; i++)
+        buf_put(&r.out, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 10);
+    raw_run(&r, 1000);
+    CHECK(r.closed);
+    finish();
+}
