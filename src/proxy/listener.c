@@ -10,6 +10,7 @@ struct worker {
     struct front front;
     struct served served;
     struct worker_task *draining; /* whom to tell when drained */
+    bool drained;                 /* messages that come later find nothing to do */
     pthread_t thread;
     bool started;
 };
@@ -164,6 +165,7 @@ void worker_unready(struct worker_task *t)
 static void drained(void *context)
 {
     struct worker *w = context;
+    w->drained = true;
     loop_stop(w->loop);
     answer(w->draining);
 }
@@ -173,6 +175,8 @@ static void do_drain(struct task *task)
     struct worker_task *t = of(task);
     struct worker *w = t->worker;
     bool again = w->draining;
+    if (w->drained)
+        return;
     if (!again)
         w->draining = t;
     w->front.closed = t->deadline_ns <= loop_now_ns(w->loop);

@@ -51,6 +51,6 @@ void worker_stats(struct worker_task *);   /* fills in task->stats */
 void worker_unready(struct worker_task *); /* health says NOT_SERVING; calls are still taken */
 void worker_drain(
     struct worker_task *); /* done: drained, the thread is about to end. Once more with a deadline that has passed:
-                                            now (its done comes at once) */
+                                            now (its done comes at once, or not at all where the first one is due) */
 
 #endif
