@@ -49,8 +49,8 @@ void worker_free(struct worker *); /* NULL is fine */
 void worker_swap(struct worker_task *);    /* puts task->snapshot into effect; takes over its reference */
 void worker_stats(struct worker_task *);   /* fills in task->stats */
 void worker_unready(struct worker_task *); /* health says NOT_SERVING; calls are still taken */
-void worker_drain(
-    struct worker_task *); /* done: drained, the thread is about to end. Once more with a deadline that has passed:
-                                            now (its done comes at once, or not at all where the first one is due) */
+/* done: drained, the thread is about to end. Once more with a deadline that has passed: now; whether done comes for that one too
+ * is not said. */
+void worker_drain(struct worker_task *);
 
 #endif
