@@ -78,12 +78,11 @@ static struct tls *client_tls(const char *ca, const char *own)
 }
 
 /* Takes the two over. */
-static struct echo start(struct tls *server, struct tls *client)
+static void start(struct echo *e, struct tls *server, struct tls *client)
 {
-    struct echo e = {.server_tls = server, .client_tls = client};
-    CHECK_ERR(loop_new(env_real(), 0, &e.loop), OK);
-    CHECK_ERR(echo_listen(&e, "127.0.0.1:0"), OK);
-    return e;
+    *e = (struct echo){.server_tls = server, .client_tls = client};
+    CHECK_ERR(loop_new(env_real(), 0, &e->loop), OK);
+    CHECK_ERR(echo_listen(e, "127.0.0.1:0"), OK);
 }
 
 static void dial(struct echo *e)
@@ -95,7 +94,8 @@ static void dial(struct echo *e)
 TEST(echoes_over_tls_and_agrees_on_h2)
 {
     struct tls *s = server_tls(NULL);
-    struct echo e = start(s, client_tls("server", NULL));
+    struct echo e;
+    start(&e, s, client_tls("server", NULL));
     dial(&e);
     CHECK_STR(e.client_reason, "");
     CHECK_EQ(e.opened, 1);
@@ -114,7 +114,8 @@ TEST(echoes_over_tls_and_agrees_on_h2)
 TEST(slow_reader_over_tls_holds_the_writer_back)
 {
     struct tls *s = server_tls(NULL);
-    struct echo e = start(s, client_tls("server", NULL));
+    struct echo e;
+    start(&e, s, client_tls("server", NULL));
     dial(&e);
     conn_read(e.client, false);
     echo_send(&e, 0, 16 << 20);
@@ -130,7 +131,8 @@ TEST(slow_reader_over_tls_holds_the_writer_back)
 TEST(unknown_issuer_is_refused_with_the_reason)
 {
     struct tls *s = server_tls(NULL);
-    struct echo e = start(s, client_tls("other", NULL));
+    struct echo e;
+    start(&e, s, client_tls("other", NULL));
     dial(&e);
     CHECK_EQ(e.opened, 0);
     CHECK_ERR(e.client_err, ERR_TLS);
@@ -147,7 +149,8 @@ TEST(certificate_of_another_name_is_refused)
     o.key_file = path("other", "key");
     struct tls *s;
     CHECK_ERR(tls_server_new(&o, NULL, &s), OK);
-    struct echo e = start(s, client_tls("other", NULL));
+    struct echo e;
+    start(&e, s, client_tls("other", NULL));
     dial(&e);
     CHECK_ERR(e.client_err, ERR_TLS);
     CHECK(strstr(e.client_reason, "ostname mismatch"));
@@ -159,7 +162,8 @@ TEST(insecure_client_accepts_any_certificate)
     struct tls_options o = {.insecure = true};
     struct tls *s = server_tls(NULL), *c;
     CHECK_ERR(tls_client_new(&o, NULL, &c), OK);
-    struct echo e = start(s, c);
+    struct echo e;
+    start(&e, s, c);
     dial(&e);
     CHECK_EQ(e.opened, 1);
     echo_end(&e);
@@ -170,7 +174,8 @@ static void expect_identity(const char *own, const char *identity)
     need_certificates();
     struct tls_options o = {.client_ca_file = path(own, "pem"), .client_cert_required = true};
     struct tls *s = server_tls(&o);
-    struct echo e = start(s, client_tls("server", own));
+    struct echo e;
+    start(&e, s, client_tls("server", own));
     dial(&e);
     echo_send(&e, 0, 10);
     UNTIL(&e, e.received == 10 || e.client_closed);
@@ -190,7 +195,8 @@ TEST(missing_client_certificate_is_refused)
     need_certificates();
     struct tls_options o = {.client_ca_file = path("client", "pem"), .client_cert_required = true};
     struct tls *s = server_tls(&o);
-    struct echo e = start(s, client_tls("server", NULL));
+    struct echo e;
+    start(&e, s, client_tls("server", NULL));
     dial(&e);
     UNTIL(&e, e.client_closed && e.server_closed);
     CHECK_ERR(e.server_err, ERR_TLS);
@@ -202,7 +208,8 @@ TEST(missing_client_certificate_is_refused)
 TEST(plain_text_to_a_tls_port_ends_the_connection)
 {
     struct tls *s = server_tls(NULL);
-    struct echo e = start(s, NULL);
+    struct echo e;
+    start(&e, s, NULL);
     dial(&e);
     echo_send(&e, 0, 100);
     UNTIL(&e, e.server_closed && e.client_closed);
@@ -245,7 +252,8 @@ TEST(reload_serves_the_new_certificate_and_keeps_the_old_on_errors)
     run("cp %s %s", path("server", "key"), path("changing", "key"));
     CHECK_ERR(tls_reload(s, NULL), OK);
     CHECK(!tls_changed(s));
-    struct echo e = start(s, client_tls("server", NULL));
+    struct echo e;
+    start(&e, s, client_tls("server", NULL));
     dial(&e);
     CHECK_EQ(e.opened, 1);
     echo_end(&e);
