@@ -1,5 +1,8 @@
-"""What was run, as a table: a row a suite, a column a driver and client, "passed" or "passed/all" where some failed."""
+"""What was run, as a table: a row a suite, a column a driver and client, "passed" or "passed/all" where some failed; and the page
+of the reference that keeps it beside what the drivers declare."""
+import json
 import os
+import subprocess
 
 from .stubs import ROOT
 
@@ -11,9 +14,9 @@ title: Backends
 
 # Backends
 
-What each driver implements, as `prismctl backend list` prints it from the drivers' own tables, and how many acceptance cases
-of each interface it passes by each client. A driver that declares an interface is held to it by `tests/acceptance/run`; the
-table below is written by `tests/acceptance/run --write`.
+What each driver implements, from the drivers' own tables (`prismctl backend list`), and how many acceptance cases of each
+interface it passes by each client. A driver that declares an interface is held to it. Written by
+`tests/acceptance/run --write`; what stands between the marks is replaced.
 
 """
 
@@ -43,11 +46,28 @@ def markdown(counts, suites, drivers, clients):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(counts, suites, drivers, clients):
-    """Replaces the table between the marks, or makes the page."""
+def declared(admin_address):
+    """Drivers across, interfaces down, as ProxyAdmin.ListBackends says."""
+    done = subprocess.run([os.path.join(ROOT, "build", "prismctl"), "backend", "list", "-o", "json", "--admin-address",
+                           admin_address], check=True, capture_output=True)
+    answer = json.loads(done.stdout)
+    drivers = answer["drivers"]
+
+    def line(first, cells):
+        return "| " + " | ".join([first] + cells) + " |"
+    text = [line("", [d["name"] for d in drivers]), line("---", ["---"] * len(drivers)),
+            line("what it is", [d["summary"] for d in drivers]),
+            line("an acknowledged write survives a crash", ["yes" if d["durable"] else "no" for d in drivers]),
+            line("scans are in key order", ["yes" if d["ordered_scan"] else "no" for d in drivers])]
+    text += [line("`%s`" % i, ["yes" if i in d["interfaces"] else "–" for d in drivers]) for i in answer["interfaces"]]
+    return "\n".join(text)
+
+
+def write(counts, suites, drivers, clients, admin_address):
+    """Replaces what stands between the marks, or makes the page."""
     old = open(PAGE).read() if os.path.exists(PAGE) else HEAD + BEGIN + "\n" + END + "\n"
     before, rest = old.split(BEGIN)
-    text = before + BEGIN + "\n" + markdown(counts, suites, drivers, clients) + "\n" + END + rest.split(END)[1]
+    made = "\n\n".join([BEGIN, "## Declared", declared(admin_address), "## Passed", markdown(counts, suites, drivers, clients), END])
     os.makedirs(os.path.dirname(PAGE), exist_ok=True)
     with open(PAGE, "w") as out:
-        out.write(text)
+        out.write(before + made + rest.split(END)[1])
