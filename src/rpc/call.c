@@ -54,7 +54,7 @@ static enum err make_request_id(struct wire_call *c)
     char *text = arena_alloc(c->rpc.arena, UUID_TEXT_BYTES + 1);
     if (!text)
         return ERR_NOMEM;
-    random_take(&c->rpc.server->random, random, sizeof random);
+    random_fill(&c->rpc.server->random, random, sizeof random);
     uuid7_format(loop_realtime_ms(c->rpc.loop), random, text);
     c->rpc.request_id = slice_of(text, UUID_TEXT_BYTES);
     return OK;
@@ -66,7 +66,7 @@ static enum err make_traceparent(struct wire_call *c)
     char *text = arena_alloc(c->rpc.arena, LIMIT_TRACEPARENT_BYTES + 1);
     if (!text)
         return ERR_NOMEM;
-    random_take(&c->rpc.server->random, random, sizeof random);
+    random_fill(&c->rpc.server->random, random, sizeof random);
     random[0] |= 1; /* neither id may be all zeros */
     random[16] |= 1;
     memcpy(text, "00-", 3);

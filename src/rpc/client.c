@@ -18,6 +18,7 @@ static void free_client(struct rpc_client *c)
     gzip_fini(&c->gzip);
     batch_fini(&c->output);
     buf_fini(&c->scratch);
+    tls_unref(c->options.tls);
     arena_fini(&c->arena);
     mem_free(c);
 }
@@ -340,6 +341,8 @@ enum err client_connect(struct rpc_client *c, struct diag *diag)
 static enum err copy_options(struct rpc_client *c, const struct rpc_client_options *o)
 {
     c->options = *o;
+    if (o->tls)
+        tls_ref(o->tls);
     c->options.address = arena_strdup(&c->arena, o->address);
     c->options.server_name = o->server_name ? arena_strdup(&c->arena, o->server_name) : NULL;
     if (!c->options.connect_timeout_ms)

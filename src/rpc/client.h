@@ -23,7 +23,7 @@ struct rpc_client_events {
 struct rpc_client_options {
     struct loop *loop;
     const char *address;         /* HOST:PORT or unix:PATH */
-    struct tls *tls;             /* NULL: plain HTTP/2 with prior knowledge */
+    struct tls *tls;             /* NULL: plain HTTP/2 with prior knowledge; referenced */
     const char *server_name;     /* for TLS; NULL: the host */
     uint32_t connect_timeout_ms; /* 0: 5000 */
     uint32_t message_bytes_max;  /* 0: LIMIT_MESSAGE_BYTES_MAX */

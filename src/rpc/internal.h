@@ -83,7 +83,7 @@ struct rpc_server {
     struct task close_task;
     bool drained_due;
     /* Shared by the calls of this loop, one user at a time. */
-    struct random_pool random;
+    struct random_ids random;
     struct gzip gzip;
     struct buf encoded; /* a message on its way out */
     struct buf scratch; /* a message on its way in */

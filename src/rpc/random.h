@@ -1,30 +1,48 @@
-/* Random bytes from the environment, fetched in one piece for many users: ids of requests and traces cost no system call each.
- * Thread: one. */
+/* Random numbers for ids of requests and traces: unique, fast, and no secret. A generator seeded by the environment, so that the
+ * deterministic twin gives the same ones again. Thread: one.
+ * Source: Blackman, Vigna, "Scrambled linear pseudorandom number generators" (xoshiro256++). */
 #ifndef PRISM_RPC_RANDOM_H
 #define PRISM_RPC_RANDOM_H
 
 #include "rt/env.h"
 
-struct random_pool {
-    const struct env *env;
-    uint32_t left; /* unused bytes, at the end */
-    uint8_t bytes[1024];
+struct random_ids {
+    uint64_t state[4];
 };
 
-static inline void random_pool_init(struct random_pool *p, const struct env *env)
+static inline void random_ids_init(struct random_ids *r, const struct env *env)
 {
-    p->env = env;
-    p->left = 0;
+    env->random(env, r->state, sizeof r->state);
+    r->state[0] |= 1; /* the state must not be all zeros */
 }
 
-static inline void random_take(struct random_pool *p, void *out, uint32_t size)
+static inline uint64_t random_rotate(uint64_t x, int bits)
 {
-    if (size > p->left) {
-        p->env->random(p->env, p->bytes, sizeof p->bytes);
-        p->left = sizeof p->bytes;
+    return x << bits | x >> (64 - bits);
+}
+
+static inline uint64_t random_next(struct random_ids *r)
+{
+    uint64_t *s = r->state;
+    uint64_t result = random_rotate(s[0] + s[3], 23) + s[0], t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = random_rotate(s[3], 45);
+    return result;
+}
+
+static inline void random_fill(struct random_ids *r, uint8_t *out, size_t size)
+{
+    while (size) {
+        uint64_t bits = random_next(r);
+        size_t part = size < sizeof bits ? size : sizeof bits;
+        memcpy(out, &bits, part);
+        out += part;
+        size -= part;
     }
-    memcpy(out, p->bytes + sizeof p->bytes - p->left, size);
-    p->left -= size;
 }
 
 #endif

@@ -412,8 +412,9 @@ static enum err init(struct rpc_server *s, const struct rpc_server_options *opti
     s->drain_timer.fire = drain_time_over;
     s->drained_task.run = tell_drained;
     s->close_task.run = close_connections;
-    random_pool_init(&s->random, loop_env(s->loop));
-    random_take(&s->random, &secret, sizeof secret);
+    const struct env *env = loop_env(s->loop);
+    env->random(env, &secret, sizeof secret);
+    random_ids_init(&s->random, env);
     map_init(&s->endpoints, ENDPOINTS_MAX, &secret);
     gzip_init(&s->gzip);
     buf_init(&s->encoded, LIMIT_MESSAGE_BYTES_MAX + 1024);

@@ -1,6 +1,8 @@
-/* A server with the test service and a client of it, in the deterministic twin. */
+/* A server with the test service and a client of it: in the deterministic twin, or on the machine's sockets for TLS. */
 #ifndef PRISM_TESTS_RPC_WORLD_H
 #define PRISM_TESTS_RPC_WORLD_H
+
+#include <stdio.h>
 
 #include "../harness.h"
 #include "base/mem.h"
@@ -19,6 +21,7 @@ struct world {
     bool drained;
     uint32_t finished_count;
     enum err finished_err;
+    char identity[128];                         /* of the newest call's peer */
     uint64_t allocations_at_start, allocations; /* of the newest call, between its headers and its end */
 };
 
@@ -48,8 +51,9 @@ static inline uint32_t note_start(void *context, struct rpc_call *call)
 
 static inline void note_finished(void *context, struct rpc_call *call, enum err e, uint64_t in, uint64_t out)
 {
-    (void)call, (void)in, (void)out;
+    (void)in, (void)out;
     struct world *w = context;
+    snprintf(w->identity, sizeof w->identity, "%s", call->peer_identity ? call->peer_identity : "");
     w->finished_count++;
     w->finished_err = e;
     w->allocations = mem_thread_count() - w->allocations_at_start;
@@ -60,7 +64,7 @@ static inline void note_drained(void *context)
     ((struct world *)context)->drained = true;
 }
 
-static inline enum err world_serve(struct world *w)
+static inline enum err world_serve(struct world *w, const char *address, struct tls *tls)
 {
     struct rpc_server_options o = {.loop = w->loop,
                                    .message_bytes_max = 4 << 20,
@@ -70,7 +74,7 @@ static inline enum err world_serve(struct world *w)
     enum err e = rpc_server_new(&o, &w->server);
     if (!e)
         e = test_service_add(w->server);
-    return e ? e : rpc_server_listen(w->server, "server:80", NULL, false, &w->diag);
+    return e ? e : rpc_server_listen(w->server, address, tls, false, &w->diag);
 }
 
 static inline enum err world_open(struct world *w, uint64_t seed)
@@ -83,14 +87,14 @@ static inline enum err world_open(struct world *w, uint64_t seed)
     if (!e)
         e = loop_new(sim_env(w->sim), 0, &w->loop);
     if (!e)
-        e = world_serve(w);
+        e = world_serve(w, "server:80", NULL);
     o.loop = w->loop;
     return e ? e : rpc_client_new(&o, &w->diag, &w->client);
 }
 
 static inline void world_drain(struct world *w, uint64_t ns)
 {
-    rpc_server_drain(w->server, sim_now_ns(w->sim) + ns, note_drained, w);
+    rpc_server_drain(w->server, loop_now_ns(w->loop) + ns, note_drained, w);
 }
 
 static inline void world_close(struct world *w)
