@@ -136,6 +136,8 @@ static void on_signal(void *context, int signal)
     }
 }
 
+enum { POOL_THREADS = 4 }; /* for opening and closing backends, reading configuration */
+
 /* --- the start, in its order ------------------------------------------------------------------------------------------------- */
 
 static char *text(struct arena *arena, struct slice s)
@@ -155,7 +157,7 @@ static enum err make_loop(struct proxy *p)
 {
     enum err e = loop_new(p->options.env, p->worker_count, &p->loop);
     if (!e)
-        e = pool_new(LIMIT_POOL_THREADS, &p->pool);
+        e = pool_new(POOL_THREADS, &p->pool);
     if (!e)
         e = measure_new(p->worker_count + 2, &p->measure);
     p->keeper = (struct keeper){.loop = p->loop, .pool = p->pool, .on_empty = backends_closed, .context = p};
