@@ -159,6 +159,10 @@ $(B)/obj/bench/%.o: | $(GEN_STAMP)
 bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
 	@$<
 
+.PHONY: bench-sqlite
+bench-sqlite: $(B)/bench/sqlite ## group commit against a transaction a call, readers against the calling thread
+	@$<
+
 # --- documents that are made from tables ------------------------------------------------------------------------------------
 DOCS ?= docs/reference
 PAGES := $(patsubst tooling/%_page.c,%,$(wildcard tooling/*_page.c))

@@ -65,6 +65,13 @@ enum err sqlite_call_alive(const struct sqlite_store *store, const struct call *
     return OK;
 }
 
+/* A statement was interrupted because nobody waits for it any more: that is what is said. */
+static enum err interrupted(const struct sqlite_operation *o)
+{
+    enum err e = sqlite_call_alive(o->store, o->call);
+    return e ? e : ERR_CANCELLED;
+}
+
 enum err sqlite_operation_run(struct sqlite_operation *o, sqlite_run_fn *run)
 {
     struct diag *d = &o->call->diag;
@@ -72,9 +79,11 @@ enum err sqlite_operation_run(struct sqlite_operation *o, sqlite_run_fn *run)
     enum err e = sqlite_call_alive(o->store, o->call);
     if (!e)
         e = run(o);
+    if (!e)
+        return OK;
     if (o->connection->code == SQLITE_INTERRUPT)
-        e = sqlite_call_alive(o->store, o->call);
-    else if (o->connection->code && d->err != e)
+        return interrupted(o);
+    if (o->connection->code && d->err != e)
         sqlite_describe(o->connection, d, e);
     return e;
 }

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "drivers/sqlite/store.h"
 
-enum { LIGHT_BATCH = 32, PROGRESS_STEPS = 20000 /* SQLite's, a millisecond or less */ };
+enum { LIGHT_BATCH = 64, PROGRESS_STEPS = 20000 /* SQLite's, a millisecond or less */ };
 
 /* --- running ---------------------------------------------------------------------------------------------------------------- */
 
@@ -65,13 +65,6 @@ static bool may_take_heavy(const struct sqlite_readers *all)
     return all->heavy.count && all->heavy_running < all->heavy_max;
 }
 
-/* Those that are idle have been woken, or will be: leave them theirs. */
-static unsigned light_share(const struct sqlite_readers *all)
-{
-    unsigned share = (all->light.count + all->idle) / (all->idle + 1);
-    return share < LIGHT_BATCH ? share : LIGHT_BATCH;
-}
-
 static void take(struct sqlite_readers *all, struct sqlite_operations *batch)
 {
     sqlite_operations_init(batch);
@@ -81,8 +74,17 @@ static void take(struct sqlite_readers *all, struct sqlite_operations *batch)
         sqlite_operations_push(batch, sqlite_operations_pop(&all->heavy));
         return;
     }
-    for (unsigned n = light_share(all); n; n--)
+    for (unsigned n = all->light.count < LIGHT_BATCH ? all->light.count : LIGHT_BATCH; n; n--)
         sqlite_operations_push(batch, sqlite_operations_pop(&all->light));
+}
+
+/* One at a time: who wakes up takes its share and wakes the next if something is left. So a burst costs the loop one signal. */
+static void wake_one(struct sqlite_readers *all)
+{
+    if (!all->idle || all->waking)
+        return;
+    all->waking = true;
+    pthread_cond_signal(&all->ready);
 }
 
 /* false: there is nothing left, and the store is closing. */
@@ -94,8 +96,11 @@ static bool wait_and_take(struct sqlite_readers *all, struct sqlite_operations *
         all->idle++;
         pthread_cond_wait(&all->ready, &all->lock);
         all->idle--;
+        all->waking = false;
     }
     take(all, batch);
+    if (all->light.count || may_take_heavy(all))
+        wake_one(all);
     return true;
 }
 
@@ -122,12 +127,12 @@ void sqlite_read(struct sqlite_operation *o)
 {
     struct sqlite_readers *all = &o->store->readers;
     pthread_mutex_lock(&all->lock);
-    bool fits = all->light.count + all->heavy.count < LIMIT_READ_QUEUE, wake = fits && all->idle;
-    if (fits)
+    bool fits = all->light.count + all->heavy.count < LIMIT_READ_QUEUE;
+    if (fits) {
         sqlite_operations_push(o->heavy ? &all->heavy : &all->light, o);
+        wake_one(all);
+    }
     pthread_mutex_unlock(&all->lock);
-    if (wake)
-        pthread_cond_signal(&all->ready);
     if (!fits)
         sqlite_reject(o, ERR_BACKEND_BUSY);
 }

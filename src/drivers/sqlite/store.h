@@ -72,6 +72,7 @@ struct sqlite_readers {
     struct sqlite_operations light, heavy;
     unsigned idle, heavy_running, heavy_max;
     bool heavy_last; /* what was taken last: both kinds get their turn */
+    bool waking;     /* one has been signalled and is not awake yet */
     bool stopping;
     struct sqlite_reader *items;
     unsigned count;

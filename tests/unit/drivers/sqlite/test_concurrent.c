@@ -187,6 +187,81 @@ TEST(money_is_neither_made_nor_lost)
     fixture_fini(&f);
 }
 
+/* --- a full queue ----------------------------------------------------------------------------------------------------------- */
+
+/* Fake calls would take 300 MB. */
+struct small_call {
+    struct call call;
+    struct arena arena;
+    struct keyvalue_set_request set;
+    char key[16];
+    enum err err;
+    bool ended;
+};
+
+static enum call_flow small_take(struct call *call, const void *message)
+{
+    (void)call, (void)message;
+    return CALL_GO;
+}
+
+static void small_ended(struct call *call, enum err e)
+{
+    struct small_call *c = call->sink_context;
+    c->err = e;
+    c->ended = true;
+}
+
+static void start_small(struct fixture *f, struct small_call *c, unsigned number)
+{
+    static const struct call_sink sink = {.send = small_take, .end = small_ended};
+    arena_init(&c->arena, 1 << 20);
+    snprintf(c->key, sizeof c->key, "%u", number);
+    c->set = (struct keyvalue_set_request){.key = slice_str(c->key), .value = SLICE("v")};
+    c->call = (struct call){.method = &methods[METHOD_KEYVALUE_BASIC_SET],
+                            .ns = &f->ns,
+                            .who = {.name = ""},
+                            .loop = f->loop,
+                            .arena = &c->arena,
+                            .deadline_ns = UINT64_MAX,
+                            .request = &c->set,
+                            .sink = &sink,
+                            .sink_context = c};
+    diag_init(&c->call.diag, &c->arena);
+    c->call.method->invoke(driver_sqlite.implements[INTERFACE_KEYVALUE_BASIC], f->ns.backend, &c->call, &c->set);
+}
+
+TEST(a_full_queue_refuses_at_once_and_does_the_rest)
+{
+    enum { CALLS = LIMIT_WRITE_QUEUE + LIMIT_GROUP_COMMIT + 100 };
+    struct fixture f;
+    unsigned refused = 0, done = 0;
+    fixture_begin(&f);
+    struct small_call *calls = mem_zalloc(CALLS * sizeof *calls);
+    CHECK(calls != NULL);
+    struct sqlite3 *blocker = blocker_begin(&f);
+    for (unsigned i = 0; i < CALLS; i++)
+        start_small(&f, &calls[i], i);
+    CHECK_EQ(fixture_stat(&f, "writes_queued"), LIMIT_WRITE_QUEUE);
+    for (unsigned i = 0; i < CALLS; i++) {
+        refused += calls[i].ended;
+        CHECK(!calls[i].ended || (calls[i].err == ERR_BACKEND_BUSY && calls[i].call.diag.retry_after_ms > 0));
+    }
+    blocker_end(blocker);
+    for (unsigned i = 0; i < CALLS; i++) {
+        while (!calls[i].ended)
+            loop_turn(f.loop, true);
+        done += calls[i].err == OK;
+        arena_fini(&calls[i].arena);
+    }
+    CHECK(refused >= 100);
+    CHECK_EQ(done + refused, CALLS);
+    CHECK_EQ(fixture_stat(&f, "keys"), done);
+    CHECK(fixture_stat(&f, "commits") <= 2 + LIMIT_WRITE_QUEUE / LIMIT_GROUP_COMMIT);
+    mem_free(calls);
+    fixture_fini(&f);
+}
+
 /* --- a key that comes and goes within the life of a transaction -------------------------------------------------------------- */
 
 static struct slice begin(struct fixture *f, uint8_t bytes[16])
