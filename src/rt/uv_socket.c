@@ -4,12 +4,14 @@
  *
  * Invariant: the struct lives until libuv has let go of the poll handle and of the name request. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -228,19 +230,65 @@ static enum err cannot_listen(struct diag *d, const struct address *a, int error
     return diag_set(d, e, "cannot listen on %s: %s", address_format(a, text), strerror(error));
 }
 
+static bool listens_at(int fd, const struct sockaddr *a, socklen_t size)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t own_size = sizeof own, flag_size = sizeof(int);
+    int listening = 0;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &flag_size) == 0 && listening &&
+           getsockname(fd, (struct sockaddr *)&own, &own_size) == 0 && own_size == size && memcmp(&own, a, size) == 0;
+}
+
+/* Whether a socket of this process listens there. At the start of a program: looks at all descriptors. */
+static bool is_ours(const struct sockaddr *a, socklen_t size)
+{
+    DIR *fds = opendir("/proc/self/fd");
+    bool found = false;
+    for (const struct dirent *d; fds && !found && (d = readdir(fds));)
+        found = *d->d_name != '.' && listens_at(atoi(d->d_name), a, size);
+    if (fds)
+        closedir(fds);
+    return found;
+}
+
+/* Sharing a port is for the loops of one process. Another process that shares it, too, would take a part of our connections,
+ * and nobody would be told: so the port must be ours already, or free. 0, or errno. */
+static int may_share(int fd, const struct sockaddr *a, socklen_t size)
+{
+    int probe = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        return errno;
+    set_option(probe, SOL_SOCKET, SO_REUSEADDR);
+    int error = bind(probe, a, size) == 0 ? 0 : errno;
+    if (error == EADDRINUSE && is_ours(a, size))
+        error = 0;
+    close(probe);
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+    return error;
+}
+
+/* 0, or errno. */
+static int bind_and_listen(int fd, const struct sockaddr *a, socklen_t size, const struct listen_options *o)
+{
+    int error = 0;
+    if (a->sa_family != AF_UNIX)
+        set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (o->reuse_port && a->sa_family != AF_UNIX)
+        error = may_share(fd, a, size);
+    if (!error && (bind(fd, a, size) != 0 || listen(fd, o->backlog > 0 ? o->backlog : LIMIT_LISTEN_BACKLOG) != 0))
+        error = errno;
+    return error;
+}
+
 /* Descriptor, or -errno. */
 static int bind_fd(const struct sockaddr *a, socklen_t size, const struct listen_options *o)
 {
     int fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (a->sa_family != AF_UNIX)
-        set_option(fd, SOL_SOCKET, SO_REUSEADDR);
-    if (o->reuse_port && a->sa_family != AF_UNIX)
-        set_option(fd, SOL_SOCKET, SO_REUSEPORT);
-    if (bind(fd, a, size) == 0 && listen(fd, o->backlog > 0 ? o->backlog : LIMIT_LISTEN_BACKLOG) == 0)
+    int error = bind_and_listen(fd, a, size, o);
+    if (error == 0)
         return fd;
-    int error = errno;
     close(fd);
     return -error;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "echo.h"
@@ -107,6 +108,32 @@ TEST(several_loops_share_a_port)
     CHECK_ERR(listener_open(b.loop, &o, NULL, &b.listener), OK);
     CHECK_STR(listener_address(b.listener), listener_address(a.listener));
     echo_end(&a);
+    echo_end(&b);
+}
+
+TEST(a_port_is_not_shared_with_another_process)
+{
+    struct echo a = {0}, b = {0};
+    char address[64], byte;
+    int alive[2];
+    CHECK(pipe(alive) == 0);
+    CHECK_ERR(loop_new(env_real(), 0, &a.loop), OK);
+    struct listen_options o = {.address = "127.0.0.1:0", .reuse_port = true, .on_accept = echo_accept, .context = &a};
+    CHECK_ERR(listener_open(a.loop, &o, NULL, &a.listener), OK);
+    snprintf(address, sizeof address, "%s", listener_address(a.listener));
+    pid_t child = fork();
+    if (child == 0) { /* holds the socket, until the pipe closes */
+        close(alive[1]);
+        _exit(read(alive[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    echo_end(&a);
+    CHECK_ERR(loop_new(env_real(), 0, &b.loop), OK);
+    o.address = address;
+    CHECK_ERR(listener_open(b.loop, &o, NULL, &b.listener), ERR_ADDRESS_IN_USE);
+    close(alive[1]);
+    close(alive[0]);
+    CHECK(waitpid(child, NULL, 0) == child);
+    CHECK_ERR(listener_open(b.loop, &o, NULL, &b.listener), OK);
     echo_end(&b);
 }
 
