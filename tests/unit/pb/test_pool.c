@@ -236,8 +236,8 @@ TEST(descriptors_without_sense_are_refused)
         ENTRY("{\"name\":\"key\",\"number\":1,\"type\":1},{\"name\":\"value\",\"number\":2,\"type\":5}"),
         ENTRY("{\"name\":\"key\",\"number\":1,\"type\":12},{\"name\":\"value\",\"number\":2,\"type\":5}"),
         ENTRY("{\"name\":\"key\",\"number\":1,\"type\":5,\"label\":3},{\"name\":\"value\",\"number\":2,\"type\":5}"),
-        "{\"name\":\"x\",\"messageType\":[{\"name\":\"A\",\"oneofDecl\":[{}],\"field\":[{\"name\":\"a\",\"number\":1,"
-        "\"type\":5,\"oneofIndex\":0}]}]}",
+        ("{\"name\":\"x\",\"messageType\":[{\"name\":\"A\",\"oneofDecl\":[{}],\"field\":[{\"name\":\"a\",\"number\":1,"
+         "\"type\":5,\"oneofIndex\":0}]}]}"),
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         struct pb_pool *pool;
