@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/limits.h"
 #include "drivers/memory/memory.h"
 #include "drivers/sqlite/sqlite.h"
@@ -34,6 +35,7 @@ static const char help[] =
     "  --metrics-listen HOST:PORT metrics, health, operations; default 127.0.0.1:9090\n"
     "  --workers N                event loops; default: the number of cores\n"
     "  --log-level LEVEL          debug, info, warn or error; default info\n"
+    "  --faults NAME=N/M,...      let things go wrong, for tests: N of M passes of a fault point; NAME=@N: the N-th\n"
     "  --help, --version\n"
     "\n"
     "What the command line says goes before what the file says. Once it serves, it prints one line of JSON:\n"
@@ -49,6 +51,7 @@ enum {
     OPTION_METRICS,
     OPTION_WORKERS,
     OPTION_LOG_LEVEL,
+    OPTION_FAULTS,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -61,6 +64,7 @@ static const struct option options[] = {
     {"metrics-listen", required_argument, NULL, OPTION_METRICS},
     {"workers", required_argument, NULL, OPTION_WORKERS},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"faults", required_argument, NULL, OPTION_FAULTS},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
@@ -116,6 +120,10 @@ static void take_option(struct command *c, int option)
         break;
     case OPTION_LOG_LEVEL:
         c->source.log_level = optarg;
+        break;
+    case OPTION_FAULTS:
+        if (fault_arm(optarg, 1))
+            usage_error("--faults takes names of fault points, NAME=N/M or NAME=@N, not `%s`", optarg);
         break;
     case OPTION_HELP:
         fputs(help, stdout);

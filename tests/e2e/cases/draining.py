@@ -40,8 +40,9 @@ def calls_in_flight_end_when_asked_to_stop():
             same(p.wait(), 0, "exit code")
             for thread in threads:
                 thread.join()
-            # A call that was in flight ended well; the one after it found nobody (refused, or a connection that is gone).
+            # The calls after the last good ones found nobody; of those that were taken none failed.
             same({code for code, _ in results}, {grpc.StatusCode.UNAVAILABLE}, results)
+            same([line for line in p.log_lines() if line["message"] == "call failed"], [], "calls that the proxy cut off")
 
 
 @case

@@ -1,10 +1,11 @@
 """Metrics, logs, reflection."""
+import json
 import re
 
 from google.protobuf import descriptor_pb2
 
 from harness import api
-from harness.api import HEALTH, KV, message, stub
+from harness.api import ADMIN, HEALTH, KV, message, stub
 from harness.case import case, check, fails, same
 from harness.proxy import Proxy
 
@@ -148,3 +149,20 @@ def health_knows_services_by_name():
             same(call(HEALTH + "Check", service=service).status, 1, service)
         with fails("NOT_FOUND"):
             call(HEALTH + "Check", service="prism.admin.v1.ProxyAdmin")
+
+
+@case
+def a_backend_that_is_down_shows():
+    config = "namespaces: [{name: kept, backend: sqlite}, {name: memory, backend: memory}]\n"
+    with Proxy(config=config, args=["--faults", "sqlite.commit=1/1"]) as p, p.client() as call, p.admin() as admin:
+        same(p.page("/ready")[0], 200)
+        with fails("UNAVAILABLE", "IO"):
+            call(KV + "Set", "kept", key=b"k", value=b"v")
+        status, body = p.page("/ready")
+        same((status, len(json.loads(body)["reasons"])), (503, 1))
+        check(json.loads(body)["reasons"][0].startswith("namespace kept: the last write failed"), body)
+        same(samples(p.page("/metrics")[1])['prism_backend_up{namespace="kept",backend="sqlite"}'], 0)
+        healthy = {n.name: (n.healthy, bool(n.reason)) for n in admin(ADMIN + "ListNamespaces").namespaces}
+        same(healthy, {"kept": (False, True), "memory": (True, False)})
+        call(KV + "Set", "memory", key=b"k", value=b"v")
+        same(p.page("/health")[0], 200, "alive")
