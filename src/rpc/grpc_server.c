@@ -381,11 +381,21 @@ static void put_details(struct wire_call *c, struct field_list *list, enum err e
     put_field(list, SLICE("grpc-status-details-bin"), slice_of(text, size));
 }
 
+/* Not inside a character of UTF-8. */
+static struct slice cut(struct slice text, size_t size)
+{
+    if (text.size <= size)
+        return text;
+    while (size && (text.data[size] & 0xc0) == 0x80)
+        size--;
+    return slice_take(text, size);
+}
+
 static void put_message(struct wire_call *c, struct field_list *list, enum err e)
 {
     const struct diag *d = &c->rpc.diag;
     struct slice text = slice_str(d->err == e ? diag_message(d) : err_row(e)->text), encoded;
-    if (grpc_message_encode(c->rpc.arena, slice_take(text, MESSAGE_BYTES), &encoded))
+    if (grpc_message_encode(c->rpc.arena, cut(text, MESSAGE_BYTES), &encoded))
         put_field(list, SLICE("grpc-message"), encoded);
 }
 
