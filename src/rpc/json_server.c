@@ -334,6 +334,16 @@ static size_t json_bytes_max(const struct json_call *j)
     return (size_t)j->call.message_bytes_max / 3 * 4 + JSON_SLACK_BYTES;
 }
 
+/* A body that announces too much is not waited for. What is not a number the carrier has refused. */
+static enum err check_length(struct json_call *j)
+{
+    struct slice text = http_header_get(j->call.exchange, "content-length");
+    uint64_t size = 0;
+    for (size_t i = 0; i < text.size && size <= json_bytes_max(j); i++)
+        size = size * 10 + (uint64_t)(text.data[i] - '0');
+    return size > json_bytes_max(j) ? too_large(j) : OK;
+}
+
 static enum err take_body(struct json_call *j, struct slice data)
 {
     buf_put_slice(&j->body, data);
@@ -492,6 +502,8 @@ static enum err begin(struct json_call *j, struct http_exchange *x, const struct
         e = read_encodings(j);
     if (!e)
         e = check_namespace(j, route->namespace_name);
+    if (!e)
+        e = check_length(j);
     return e ? e : read_timeout(j);
 }
 

@@ -281,7 +281,7 @@ enum accept_result sim_net_accept(struct socket *base, char ret_peer[ADDRESS_TEX
         return ACCEPT_NONE;
     s->unclaimed = false;
     s->base.loop->sockets++;
-    snprintf(ret_peer, ADDRESS_TEXT_BYTES, "127.0.0.1:%u", sim_of_socket(s)->next_port++);
+    snprintf(ret_peer, ADDRESS_TEXT_BYTES, "127.0.0.1:%d", sim_of_socket(s)->next_port++);
     snprintf(s->name, sizeof s->name, "%s", ret_peer);
     *ret_socket = &s->base;
     return ACCEPT_ONE;

@@ -137,6 +137,18 @@ TEST(the_message_limit_holds_for_what_the_json_means)
     web_free(&w);
 }
 
+TEST(a_body_that_announces_too_much_is_not_waited_for)
+{
+    struct web w;
+    CHECK_ERR(web_new(&w, 1), OK);
+    const char *r = web_say(&w, "POST " GET " HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                                "expect: 100-continue\r\ncontent-length: 99999999999999\r\n\r\n");
+    CHECK_HAS(r, "HTTP/1.1 413 ");
+    CHECK(!has(r, "100 Continue"));
+    CHECK(w.closed);
+    web_free(&w);
+}
+
 static struct slice gzip(const char *text, uint8_t *out, size_t room)
 {
     z_stream z = {
