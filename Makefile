@@ -155,8 +155,10 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 $(B)/obj/bench/%.o: | $(GEN_STAMP)
-.PHONY: bench-pb
+.PHONY: bench-pb bench-memory
 bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
+	@$<
+bench-memory: $(B)/bench/memory ## nanoseconds an operation of the memory driver
 	@$<
 
 .PHONY: bench-sqlite
