@@ -95,6 +95,9 @@ def test_scan_and_count(w):
     assert w.ctl("kv", "scan", "--prefix", "nothing/").ok().out == ""
     items = w.ctl("kv", "scan", "seven/", "-o", "json", "--page-size", "5").lines()
     assert [i["key"] for i in items] == ["seven/%02d" % i for i in range(12)] and items[3]["value"] == "value 3"
+    page = w.ctl("kv", "scan", "seven/", "-k", "-v", "--page-size", "5")
+    cursor = page.err.split("cursor: ")[1].split()[0]
+    assert w.ctl("kv", "scan", "seven/", "-k", "--cursor", cursor).ok().out.split()[0] == "seven/05"
     w.ctl("kv", "scan", "a", "--prefix", "b").fails(2, "prefix is given twice")
     w.ctl("kv", "scan", "--prefix", "a", "--start", "b").fails(22, "reason: ")
     w.ctl("kv", "scan", "--cursor", "AAAA").fails(53, "CURSOR_INVALID")

@@ -4,6 +4,9 @@ import re
 
 import yaml
 
+from harness.proxy import Proxy
+from suites.keyvalue_transactional import certificates
+
 INTERFACES = ["keyvalue_basic", "keyvalue_batch", "keyvalue_cas", "keyvalue_scan", "keyvalue_transactional", "keyvalue_ttl"]
 
 
@@ -54,6 +57,40 @@ def test_backend_list(w):
     drivers = {d["name"]: d for d in got["drivers"]}
     assert sorted(drivers["memory"]["interfaces"]) == INTERFACES == sorted(drivers["sqlite"]["interfaces"])
     assert drivers["sqlite"]["durable"] and not drivers["memory"]["durable"]
+
+
+def test_yaml_says_what_json_says(w):
+    w.ctl("kv", "set", "yaml/a", "true: - [x] #", "--tag", "a=", "--tag", "no=1.5").ok()
+    for command in (["namespace", "list"], ["namespace", "describe", "sqlite-ttl"], ["backend", "list"], ["kv", "get", "yaml/a"],
+                    ["call", "KeyValueBatch/BatchGet", '{"keys":["eWFtbC9h","eA=="]}']):
+        as_json, as_yaml = w.ctl(*command, "-o", "json").json(), yaml.safe_load(w.ctl(*command, "-o", "yaml").ok().out)
+        for stats in (as_json.pop("stats", None), as_yaml.pop("stats", None)):
+            assert stats is None or stats, "figures change between the two calls"
+        assert as_yaml == as_json, command
+
+
+def test_tls(w):
+    proxy = Proxy()
+    certificates(proxy.folder)
+
+    def pem(name):
+        return os.path.join(proxy.folder, name)
+    with open(proxy.config) as f:
+        text = f.read()
+    with open(proxy.config, "w") as out:
+        out.write("tls: {cert_file: %s, key_file: %s, client_ca_file: %s, client_cert_required: true}\n"
+                  % (pem("localhost.pem"), pem("localhost.key"), pem("ca.pem")) + text)
+    try:
+        env = {"PRISM_ADDRESS": proxy.start().listen}
+        alice = ["--cert", pem("alice.pem"), "--key", pem("alice.key")]
+        w.ctl("kv", "set", "a", "1", "--ca", pem("ca.pem"), *alice, env=env).ok()
+        assert w.ctl("kv", "get", "a", "--insecure", *alice, env=env).ok().out == "1"
+        w.ctl("kv", "get", "a", "--tls", *alice, env=env).fails(35, "reason: TLS", "fix: check --ca")
+        assert w.ctl("kv", "get", "a", "--ca", pem("ca.pem"), env=env).code in (33, 35), "without a certificate"
+        assert w.ctl("kv", "get", "a", env=env).code != 0, "plain text to a TLS port"
+        w.ctl("health", "--cert", pem("alice.pem"), env=env).fails(2, "belong together")
+    finally:
+        proxy.remove()
 
 
 def test_services_and_describe(w):

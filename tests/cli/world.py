@@ -6,7 +6,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "acceptance"))
-PRISMCTL = os.path.join(ROOT, "build", "prismctl")
+PRISMCTL = os.environ.get("PRISMCTL", os.path.join(ROOT, "build", "prismctl"))
 
 
 class Done:

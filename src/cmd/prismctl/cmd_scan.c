@@ -75,6 +75,17 @@ static enum err print_items(struct scan_output *o, const struct keyvalue_scan_re
     return OK;
 }
 
+/* With --verbose: what --cursor takes to go on behind the page. ScanKeysResponse has the cursor too. */
+static void tell_cursor(struct scan_output *o, const void *page)
+{
+    struct slice cursor = o->keys_only ? ((const struct keyvalue_scan_keys_response *)page)->next_cursor
+                                       : ((const struct keyvalue_scan_response *)page)->next_cursor;
+    if (o->cli->verbose && cursor.size) {
+        fflush(stdout);
+        fprintf(stderr, "cursor: %s\n", show_base64(&o->arena, cursor));
+    }
+}
+
 /* A page has come. */
 static enum err print_page(void *context, struct slice message)
 {
@@ -87,6 +98,8 @@ static enum err print_page(void *context, struct slice message)
         e = print_keys(o, page);
     else if (!e)
         e = o->cli->output == OUTPUT_TABLE ? print_items(o, page) : print_records(o, page);
+    if (!e)
+        tell_cursor(o, page);
     if (!e && ferror(stdout))
         e = diag_set(&o->cli->diag, ERR_FILE, "standard output takes no more");
     return e;

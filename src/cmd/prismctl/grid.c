@@ -1,4 +1,6 @@
 /* Rows of text in aligned columns. The last column is cut at the width of the terminal, where there is one. */
+#include <assert.h>
+
 #include "base/utf8.h"
 #include "cli.h"
 
@@ -6,6 +8,7 @@ enum { GRID_COLUMNS_MAX = 16, GRID_GAP = 2 };
 
 void grid_init(struct grid *g, struct cli *cli, struct arena *arena, const char *const *heads, unsigned columns)
 {
+    assert(columns > 0 && columns <= GRID_COLUMNS_MAX);
     *g = (struct grid){.cli = cli, .arena = arena, .columns = columns, .heads = heads};
 }
 
@@ -59,6 +62,7 @@ void grid_print(const struct grid *g, bool with_heads)
 {
     unsigned widths[GRID_COLUMNS_MAX] = {0};
     const char *const *cells = g->cells.items;
+    assert(g->columns > 0);
     for (unsigned i = 0; i < g->columns; i++)
         widths[i] = width_of(g->heads[i]);
     for (uint32_t i = 0; i < g->cells.count; i++) {

@@ -169,19 +169,15 @@ void help_man(FILE *out)
 
 static enum err help_about(struct cli *cli, const char *first, const char *second)
 {
-    char *words[] = {(char *)"prismctl", (char *)first, (char *)second, (char *)"--help"};
-    char *one[] = {words[0], words[1], words[3]};
-    struct cli other = *cli;
-    memset(&other.args, 0, sizeof other.args);
-    enum err e = second ? args_parse(&other, 4, words) : args_parse(&other, 3, one);
-    if (e) {
-        cli->diag = other.diag;
+    char *words[] = {(char *)"prismctl", (char *)"--help", (char *)first, (char *)second};
+    memset(&cli->args, 0, sizeof cli->args);
+    enum err e = args_parse(cli, second ? 4 : 3, words);
+    if (e)
         return e;
-    }
-    if (other.args.command)
-        help_command(cli, other.args.command, stdout);
+    if (cli->args.command)
+        help_command(cli, cli->args.command, stdout);
     else
-        help_group(cli, other.args.group, stdout);
+        help_group(cli, cli->args.group, stdout);
     return OK;
 }
 

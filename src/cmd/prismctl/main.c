@@ -1,10 +1,13 @@
 /* prismctl: see cli.h for how its parts work together. */
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli.h"
+
+enum { EXIT_OUTPUT_CLOSED = 128 + SIGPIPE }; /* what a shell says of programs that the signal ends */
 
 static unsigned terminal_columns(void)
 {
@@ -49,6 +52,13 @@ static enum err run(struct cli *cli, int argc, char **argv)
     return asked ? OK : diag_set(&cli->diag, ERR_USAGE, args->group ? "which of them?" : "no command was given");
 }
 
+/* Whoever read our output has gone, as head(1) does: no reason to complain. */
+static bool output_closed(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return ferror(stdout) && poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli = {.program = argv[0]};
@@ -59,7 +69,7 @@ int main(int argc, char **argv)
     enum err e = run(&cli, argc, argv);
     if (!e && (fflush(stdout) || ferror(stdout)))
         e = diag_set(&cli.diag, ERR_FILE, "standard output takes no more");
-    int code = e ? report(&cli, e) : 0;
+    int code = !e ? 0 : output_closed() ? EXIT_OUTPUT_CLOSED : report(&cli, e);
     cli_disconnect(&cli);
     arena_fini(&cli.arena);
     return code;

@@ -52,7 +52,7 @@ static enum err peek(struct sequence *s, struct diag *diag, int *ret_byte)
             }
             s->line += s->buf.data[s->taken] == '\n';
         }
-        bool more;
+        bool more = false;
         enum err e = fill(s, diag, &more);
         if (e || !more) {
             *ret_byte = -1;
@@ -112,7 +112,7 @@ static enum err take_value(struct sequence *s, struct diag *diag, struct slice *
             s->line += scan.lines;
             return OK;
         }
-        bool more;
+        bool more = false;
         enum err e = fill(s, diag, &more);
         if (e)
             return e;
