@@ -1,3 +1,4 @@
+/* The last reference frees. */
 #include "data/namespace.h"
 
 void namespace_unref(struct namespace *ns)

@@ -1,3 +1,4 @@
+/* Drivers by name. There are few: a look at each. */
 #include <string.h>
 
 #include "data/driver.h"

@@ -1,3 +1,4 @@
+/* The fields of a call's line. */
 #include "proxy/access_log.h"
 
 #include "proxy/snapshot.h"

@@ -1,4 +1,8 @@
+/* The list of open backends and the life of each (backends.h has the states). */
 #include "proxy/backends.h"
+
+#include <assert.h>
+#include <stdio.h>
 
 #include "base/mem.h"
 
@@ -27,6 +31,72 @@ enum err held_settings(const struct driver *driver, const struct config_backend 
     return e ? e : put_options(&config_namespace_pb, ns, out);
 }
 
+/* --- what is open ------------------------------------------------------------------------------------------------------------ */
+
+void keeper_init(struct keeper *k, struct loop *loop, struct pool *pool)
+{
+    *k = (struct keeper){.loop = loop, .pool = pool};
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_cond_init(&k->gone, NULL);
+}
+
+void keeper_fini(struct keeper *k)
+{
+    assert(!k->first);
+    pthread_cond_destroy(&k->gone);
+    pthread_mutex_destroy(&k->lock);
+}
+
+static void enlist(struct keeper *k, struct held *held)
+{
+    pthread_mutex_lock(&k->lock);
+    held->next = k->first;
+    k->first = held;
+    pthread_mutex_unlock(&k->lock);
+    atomic_fetch_add(&k->open, 1);
+}
+
+static void delist(struct keeper *k, const struct held *held)
+{
+    pthread_mutex_lock(&k->lock);
+    struct held **at = &k->first;
+    while (*at != held)
+        at = &(*at)->next;
+    *at = held->next;
+    pthread_cond_broadcast(&k->gone);
+    pthread_mutex_unlock(&k->lock);
+}
+
+static struct held *find(const struct keeper *k, const struct driver *driver, const char *name)
+{
+    struct held *held = k->first;
+    while (held && (held->driver != driver || strcmp(held->name, name) != 0))
+        held = held->next;
+    return held;
+}
+
+/* false: it is being closed. */
+static bool try_ref(struct held *held)
+{
+    unsigned refs = atomic_load(&held->refs);
+    while (refs > 0)
+        if (atomic_compare_exchange_weak(&held->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
+struct held *held_take(struct keeper *k, const struct driver *driver, const char *namespace_name)
+{
+    pthread_mutex_lock(&k->lock);
+    struct held *held;
+    while ((held = find(k, driver, namespace_name)) && !try_ref(held))
+        pthread_cond_wait(&k->gone, &k->lock);
+    pthread_mutex_unlock(&k->lock);
+    return held;
+}
+
+/* --- the life of one --------------------------------------------------------------------------------------------------------- */
+
 enum err held_open(struct keeper *keeper, const struct driver *driver, const struct backend_open *open,
                    struct slice settings, struct held **ret_held)
 {
@@ -39,10 +109,12 @@ enum err held_open(struct keeper *keeper, const struct driver *driver, const str
         return e;
     }
     held->keeper = keeper;
+    held->driver = driver;
+    snprintf(held->name, sizeof held->name, "%s", open->namespace_name);
     held->settings_size = settings.size;
     memcpy(held->settings, settings.data, settings.size);
     atomic_init(&held->refs, 1);
-    atomic_fetch_add(&keeper->open, 1);
+    enlist(keeper, held);
     *ret_held = held;
     return OK;
 }
@@ -56,13 +128,14 @@ struct held *held_ref(struct held *held)
 static void close_backend(struct work *work)
 {
     struct held *held = (struct held *)((char *)work - offsetof(struct held, work));
-    held->backend->driver->close(held->backend);
+    held->driver->close(held->backend);
 }
 
 static void closed(struct work *work)
 {
     struct held *held = (struct held *)((char *)work - offsetof(struct held, work));
     struct keeper *keeper = held->keeper;
+    delist(keeper, held);
     mem_free(held);
     if (atomic_fetch_sub(&keeper->open, 1) == 1 && keeper->on_empty)
         keeper->on_empty(keeper->context);

@@ -1,38 +1,54 @@
-/* Backends in use: each is opened once for a namespace and kept by every configuration snapshot in which the namespace has the
- * same driver, so that a reload neither closes a database nor loses what memory holds.
+/* Backends in use: each is opened once for a namespace and kept as long as a configuration has the namespace with the same
+ * driver, or a call of an earlier one still runs, so that a reload neither closes a database nor loses what memory holds. A
+ * namespace that goes and comes back finds its backend again, or waits until it has been closed: a store is never open twice.
  *
  *   open (pool thread) ──▶ held, one reference a snapshot's namespace ──last reference──▶ closing (pool thread) ──▶ gone
  *
- * Thread: held_ref, held_unref any; the keeper's counters belong to its loop. */
+ * Thread: held_ref, held_unref any; held_open and held_take one at a time, never the control loop's while it turns. */
 #ifndef PRISM_PROXY_BACKENDS_H
 #define PRISM_PROXY_BACKENDS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/limits.h"
 #include "data/driver.h"
 
-/* Closes what nobody holds any more, on the control loop and its pool. */
+struct held;
+
+/* Knows what is open, and closes what nobody holds any more, on the control loop and its pool. */
 struct keeper {
     struct loop *loop;
     struct pool *pool;
     atomic_uint open;                /* backends that are not closed yet */
     void (*on_empty)(void *context); /* on the loop, when the last one has been closed; may be NULL */
     void *context;
+    pthread_mutex_t lock; /* over the list */
+    pthread_cond_t gone;  /* one has left it */
+    struct held *first;
 };
 
 struct held {
     struct backend *backend;
+    const struct driver *driver;
     struct keeper *keeper;
-    atomic_uint refs;
+    struct held *next;
+    atomic_uint refs; /* 0: closing */
     struct task task;
     struct work work;
+    char name[LIMIT_NAMESPACE_NAME_BYTES + 1]; /* of the namespace */
     size_t settings_size;
     uint8_t settings[]; /* what it was opened with */
 };
 
+void keeper_init(struct keeper *, struct loop *, struct pool *);
+void keeper_fini(struct keeper *); /* nothing is open any more */
 /* Opens a backend. Blocks: a pool thread, or before anything is served. Errors of the driver, with its words. */
 enum err held_open(struct keeper *, const struct driver *, const struct backend_open *, struct slice settings,
                    struct held **ret_held) __attribute__((warn_unused_result));
+/* One more reference to the backend that is open for the namespace with this driver. NULL: there is none. Blocks while it is
+ * being closed. */
+struct held *held_take(struct keeper *, const struct driver *, const char *namespace_name);
 struct held *held_ref(struct held *);
 void held_unref(struct held *); /* NULL is fine */
 /* The driver, and its options in the backend and in the namespace: encoded. */

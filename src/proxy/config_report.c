@@ -1,3 +1,4 @@
+/* Problems and the places that they refer to. */
 #include "proxy/config_report.h"
 
 #include <stdio.h>

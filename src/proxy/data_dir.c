@@ -1,3 +1,4 @@
+/* Lock first, then the secret: of two processes that start at once, one makes it. */
 #include "proxy/data_dir.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* A call of the server on its way in, and the driver's answers on their way out; in the order of events from the end, as C wants
+ * it: on_start, on_message, then answer_send and answer_end, then on_finished. */
 #include "proxy/front.h"
 
 #include "base/limits.h"

@@ -1,3 +1,4 @@
+/* Families that calls add to. The table is also the reference page. */
 #include "proxy/measure.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Edit distance over three rows on the stack, for short words. */
 #include "proxy/nearest.h"
 
 enum { WORD_BYTES = 64 };

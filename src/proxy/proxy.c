@@ -160,7 +160,9 @@ static enum err make_loop(struct proxy *p)
         e = pool_new(POOL_THREADS, &p->pool);
     if (!e)
         e = measure_new(p->worker_count + 2, &p->measure);
-    p->keeper = (struct keeper){.loop = p->loop, .pool = p->pool, .on_empty = backends_closed, .context = p};
+    keeper_init(&p->keeper, p->loop, p->pool);
+    p->keeper.on_empty = backends_closed;
+    p->keeper.context = p;
     return e;
 }
 
@@ -307,7 +309,7 @@ static enum err open_backends(struct proxy *p, struct config *config, struct dia
     if (!e)
         e = open_data_dir(p, config->root, diag);
     if (!e)
-        e = snapshot_new(&p->snapshot_options, config, NULL, diag, &p->snapshot);
+        e = snapshot_new(&p->snapshot_options, config, diag, &p->snapshot);
     if (e)
         config_free(config);
     return e;
@@ -347,6 +349,8 @@ static void fini(struct proxy *p)
 {
     if (p->server)
         rpc_server_free(p->server);
+    if (p->pool)
+        keeper_fini(&p->keeper);
     pool_free(p->pool);
     tls_unref(p->tls);
     if (p->loop)

@@ -12,7 +12,7 @@ static enum err load(struct proxy *p, struct reload *r)
     enum err e = config_load(&p->options.source, &r->report, &r->config);
     if (e)
         return e;
-    e = snapshot_new(&p->snapshot_options, r->config, p->snapshot, &r->diag, &r->snapshot);
+    e = snapshot_new(&p->snapshot_options, r->config, &r->diag, &r->snapshot);
     if (e)
         config_free(r->config);
     r->config = NULL; /* the snapshot's, or gone */

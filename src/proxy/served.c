@@ -1,3 +1,4 @@
+/* Lists of services and of streams that wait. */
 #include "proxy/served.h"
 
 enum err served_add(struct served *s, struct rpc_server *server, const struct pb_service *service,

@@ -1,3 +1,4 @@
+/* Making a snapshot, finding in it, letting it go (snapshot.h has the states). */
 #include "proxy/snapshot.h"
 
 #include <openssl/evp.h>
@@ -55,7 +56,6 @@ struct proxy_namespace *snapshot_find(const struct snapshot *s, struct slice nam
 struct maker {
     const struct snapshot_options *options;
     struct snapshot *s;
-    struct snapshot *old;
     struct diag *diag;
     struct buf settings;
 };
@@ -100,17 +100,19 @@ static bool same_settings(const struct maker *m, const struct held *held)
     return slice_eq(slice_of(held->settings, held->settings_size), buf_slice(&m->settings));
 }
 
-/* The backend of the old namespace of this name, if it has the same driver. Other options wait for a restart: opening a store a
- * second time while calls use it would lose what memory holds, and two writers of one file are one too many. */
+/* The backend that is open for a namespace of this name and driver. Other options wait for a restart: opening a store a second
+ * time while calls use it would lose what memory holds, and two writers of one file are one too many. */
 static enum err keep(const struct maker *m, const struct driver *driver, struct proxy_namespace *p)
 {
-    const struct proxy_namespace *old = m->old ? snapshot_find(m->old, slice_str(p->ns.name)) : NULL;
-    if (!old || old->held->backend->driver != driver)
-        return OK;
-    if (!same_settings(m, old->held) &&
-        !(p->needs_restart = arena_printf(&m->s->arena, "options of namespace %s", p->ns.name)))
-        return ERR_NOMEM;
-    p->held = held_ref(old->held);
+    struct held *held = held_take(m->options->keeper, driver, p->ns.name);
+    if (held && !same_settings(m, held)) {
+        p->needs_restart = arena_printf(&m->s->arena, "options of namespace %s", p->ns.name);
+        if (!p->needs_restart) {
+            held_unref(held);
+            return ERR_NOMEM;
+        }
+    }
+    p->held = held;
     return OK;
 }
 
@@ -179,8 +181,8 @@ static enum err add_namespaces(struct maker *m)
     return e;
 }
 
-enum err snapshot_new(const struct snapshot_options *options, struct config *config, struct snapshot *old,
-                      struct diag *diag, struct snapshot **ret_snapshot)
+enum err snapshot_new(const struct snapshot_options *options, struct config *config, struct diag *diag,
+                      struct snapshot **ret_snapshot)
 {
     struct snapshot *s = mem_zalloc(sizeof *s);
     if (!s)
@@ -192,7 +194,7 @@ enum err snapshot_new(const struct snapshot_options *options, struct config *con
     s->loaded_ms = (int64_t)(options->env->realtime_ns(options->env) / 1000000);
     atomic_init(&s->holders, 1);
     atomic_init(&s->alive, 1);
-    struct maker m = {.options = options, .s = s, .old = old, .diag = diag};
+    struct maker m = {.options = options, .s = s, .diag = diag};
     buf_init(&m.settings, LIMIT_YAML_BYTES);
     enum err e = add_namespaces(&m);
     buf_fini(&m.settings);

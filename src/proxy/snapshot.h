@@ -58,10 +58,10 @@ struct snapshot_changes {
     uint32_t added, changed, removed;
 };
 
-/* Opens what is new and keeps from old (may be NULL) what has not changed; one failure undoes all, and diag names the namespace.
+/* Opens what is new and keeps what is open; one failure undoes all, and diag names the namespace.
  * Takes over the configuration on success; the caller has the one holder. Blocks. */
-enum err snapshot_new(const struct snapshot_options *, struct config *, struct snapshot *old, struct diag *,
-                      struct snapshot **ret_snapshot) __attribute__((warn_unused_result));
+enum err snapshot_new(const struct snapshot_options *, struct config *, struct diag *, struct snapshot **ret_snapshot)
+    __attribute__((warn_unused_result));
 struct snapshot *snapshot_ref(struct snapshot *);
 void snapshot_unref(struct snapshot *); /* NULL is fine */
 /* NULL: there is none of this name. Borrowed: valid while the snapshot is held. */

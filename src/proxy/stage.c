@@ -1,3 +1,4 @@
+/* The engine: stage.h has the picture. */
 #include "proxy/stage.h"
 
 const struct stage *const stages_plain[] = {&stage_identify, &stage_limit, &stage_decode, &stage_route, NULL};

@@ -159,3 +159,15 @@ def many_reloads_at_once_all_get_an_answer():
         for thread in threads:
             thread.join()
         same(len(answers), 16)
+
+
+@case
+def a_namespace_that_goes_and_comes_back_has_its_data():
+    with Proxy(config=BASE) as p, p.admin() as admin, p.client() as call:
+        call(KV + "Set", "durable", key=b"k", value=b"v")
+        for _ in range(10):
+            p.write_config(BASE.splitlines()[0] + "\n" + BASE.splitlines()[1] + "\n")
+            same(admin(ADMIN + "ReloadConfig").namespaces_removed, 1)
+            p.write_config(BASE)
+            same(admin(ADMIN + "ReloadConfig").namespaces_added, 1)
+            same(call(KV + "Get", "durable", key=b"k").value, b"v")

@@ -96,7 +96,7 @@ static inline enum err world_snapshot(struct world *w, const char *text, struct 
     config_report_init(&report, &w->arena, NULL);
     enum err e = config_load_text(&source, slice_str(text), &report, &config);
     CHECK_EQ(report.total, 0);
-    if (!e && (e = snapshot_new(&w->options, config, w->front.snapshot, &w->diag, ret_snapshot)))
+    if (!e && (e = snapshot_new(&w->options, config, &w->diag, ret_snapshot)))
         config_free(config);
     return e;
 }
@@ -144,7 +144,7 @@ static inline enum err world_make(struct world *w)
         e = measure_new(2, &w->measure);
     if (e)
         return e;
-    w->keeper = (struct keeper){.loop = w->loop, .pool = w->pool};
+    keeper_init(&w->keeper, w->loop, w->pool);
     w->options = (struct snapshot_options){
         .drivers = &world_registry, .env = sim_env(w->sim), .keeper = &w->keeper, .data_dir = "data", .loops = 1};
     e = world_snapshot(w, "namespaces: [{name: memory, backend: memory}, {name: slow, backend: slow}]\n", &snapshot);
@@ -185,6 +185,8 @@ static inline void world_close(struct world *w)
     while (w->loop && loop_turn(w->loop, true)) {
     }
     CHECK_EQ(atomic_load(&w->keeper.open), 0);
+    if (w->measure)
+        keeper_fini(&w->keeper);
     pool_free(w->pool);
     if (w->loop)
         loop_free(w->loop);

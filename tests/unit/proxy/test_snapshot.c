@@ -57,7 +57,8 @@ static enum err init(struct fixture *f)
     enum err e = loop_new(env_real(), 0, &f->loop);
     if (!e)
         e = pool_new(1, &f->pool);
-    f->keeper = (struct keeper){.loop = f->loop, .pool = f->pool};
+    if (!e)
+        keeper_init(&f->keeper, f->loop, f->pool);
     f->options = (struct snapshot_options){
         .drivers = &registry, .env = env_real(), .keeper = &f->keeper, .data_dir = ".", .loops = 1};
     return e;
@@ -67,14 +68,16 @@ static void fini(struct fixture *f)
 {
     while (f->loop && atomic_load(&f->keeper.open))
         loop_turn(f->loop, true);
-    if (f->pool)
+    if (f->pool) {
+        keeper_fini(&f->keeper);
         pool_free(f->pool);
+    }
     if (f->loop)
         loop_free(f->loop);
     CHECK_EQ(opened, closed);
 }
 
-static enum err make(struct fixture *f, const char *text, struct snapshot *old, struct snapshot **ret_snapshot)
+static enum err make(struct fixture *f, const char *text, struct snapshot **ret_snapshot)
 {
     const struct config_source source = {.drivers = &registry};
     struct arena arena;
@@ -86,7 +89,7 @@ static enum err make(struct fixture *f, const char *text, struct snapshot *old, 
     diag_init(&diag, &arena);
     enum err e = config_load_text(&source, slice_str(text), &report, &config);
     CHECK_EQ(report.total, 0);
-    if (!e && (e = snapshot_new(&f->options, config, old, &diag, ret_snapshot)))
+    if (!e && (e = snapshot_new(&f->options, config, &diag, ret_snapshot)))
         config_free(config);
     arena_fini(&arena);
     return e;
@@ -100,7 +103,7 @@ SCENARIO(a_snapshot_opens_what_it_needs_and_closes_it)
     struct snapshot *s = NULL;
     enum err e = init(&f);
     if (!e)
-        e = make(&f, TWO, NULL, &s);
+        e = make(&f, TWO, &s);
     if (!e) {
         CHECK_EQ(opened, 2);
         CHECK(snapshot_find(s, SLICE("a"))->ns.backend->driver == &memory);
@@ -118,13 +121,13 @@ SCENARIO(a_reload_keeps_what_has_not_changed)
     struct snapshot *one = NULL, *two = NULL;
     enum err e = init(&f);
     if (!e)
-        e = make(&f, TWO, NULL, &one);
+        e = make(&f, TWO, &one);
     if (!e)
         e = make(&f,
                  "namespaces: [{name: a, backend: memory, ttl: {default: 1h}}, {name: b, backend: sqlite, sqlite: "
                  "{readers: 9}},"
                  " {name: c, backend: memory}]\n",
-                 one, &two);
+                 &two);
     if (!e) {
         struct snapshot_changes c = snapshot_compare(one, two);
         CHECK_EQ(opened, 3);
@@ -149,8 +152,8 @@ TEST(another_driver_is_another_backend)
     struct fixture f;
     struct snapshot *one, *two;
     CHECK_ERR(init(&f), OK);
-    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: sqlite}]\n", NULL, &one), OK);
-    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: memory}]\n", one, &two), OK);
+    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: sqlite}]\n", &one), OK);
+    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: memory}]\n", &two), OK);
     CHECK(snapshot_find(one, SLICE("a"))->held != snapshot_find(two, SLICE("a"))->held);
     CHECK(!snapshot_find(two, SLICE("a"))->needs_restart);
     snapshot_unref(one);
@@ -163,9 +166,9 @@ TEST(a_backend_that_does_not_open_undoes_all)
     struct fixture f;
     struct snapshot *one, *two = NULL;
     CHECK_ERR(init(&f), OK);
-    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: sqlite}]\n", NULL, &one), OK);
+    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: sqlite}]\n", &one), OK);
     refuse = true;
-    CHECK_ERR(make(&f, TWO, one, &two), ERR_CORRUPT);
+    CHECK_ERR(make(&f, TWO, &two), ERR_CORRUPT);
     CHECK(!two);
     CHECK_EQ(closed, 0);
     snapshot_unref(one);
@@ -177,7 +180,7 @@ TEST(a_call_keeps_its_namespace_alive)
     struct fixture f;
     struct snapshot *s;
     CHECK_ERR(init(&f), OK);
-    CHECK_ERR(make(&f, TWO, NULL, &s), OK);
+    CHECK_ERR(make(&f, TWO, &s), OK);
     struct namespace *ns = namespace_ref(&snapshot_find(s, SLICE("a"))->ns);
     snapshot_unref(s);
     while (atomic_load(&f.keeper.open) > 1)
@@ -188,15 +191,69 @@ TEST(a_call_keeps_its_namespace_alive)
     fini(&f);
 }
 
+TEST(a_namespace_that_comes_back_finds_its_backend)
+{
+    struct fixture f;
+    struct snapshot *one, *two, *three;
+    CHECK_ERR(init(&f), OK);
+    CHECK_ERR(make(&f, TWO, &one), OK);
+    struct namespace *in_use = namespace_ref(&snapshot_find(one, SLICE("b"))->ns);
+    CHECK_ERR(make(&f, "namespaces: [{name: a, backend: memory}]\n", &two), OK);
+    snapshot_unref(one);
+    CHECK_ERR(make(&f, TWO, &three), OK);
+    CHECK(snapshot_find(three, SLICE("b"))->ns.backend == in_use->backend);
+    CHECK_EQ(opened, 2);
+    namespace_unref(in_use);
+    snapshot_unref(two);
+    snapshot_unref(three);
+    fini(&f);
+}
+
+struct reopening {
+    struct fixture *f;
+    struct snapshot *snapshot;
+    enum err err;
+    atomic_bool done;
+};
+
+static void *reopen(void *context)
+{
+    struct reopening *r = context;
+    r->err = make(r->f, TWO, &r->snapshot);
+    atomic_store(&r->done, true);
+    return NULL;
+}
+
+/* Closing takes the loop; the thread that wants the store again waits for it. */
+TEST(a_store_that_is_being_closed_is_not_opened_yet)
+{
+    struct fixture f;
+    struct snapshot *one;
+    pthread_t thread;
+    CHECK_ERR(init(&f), OK);
+    CHECK_ERR(make(&f, TWO, &one), OK);
+    snapshot_unref(one);
+    struct reopening r = {.f = &f};
+    CHECK_EQ(pthread_create(&thread, NULL, reopen, &r), 0);
+    while (!atomic_load(&r.done))
+        loop_turn(f.loop, false);
+    pthread_join(thread, NULL);
+    CHECK_ERR(r.err, OK);
+    CHECK_EQ(opened, 4);
+    CHECK_EQ(closed, 2);
+    snapshot_unref(r.snapshot);
+    fini(&f);
+}
+
 TEST(cursor_keys_come_from_the_secret_and_the_name)
 {
     struct fixture f;
     struct snapshot *one, *two, *other;
     CHECK_ERR(init(&f), OK);
-    CHECK_ERR(make(&f, TWO, NULL, &one), OK);
-    CHECK_ERR(make(&f, TWO, NULL, &two), OK);
+    CHECK_ERR(make(&f, TWO, &one), OK);
+    CHECK_ERR(make(&f, TWO, &two), OK);
     f.options.secret[0] = 1;
-    CHECK_ERR(make(&f, TWO, NULL, &other), OK);
+    CHECK_ERR(make(&f, TWO, &other), OK);
     const uint8_t *a = snapshot_find(one, SLICE("a"))->ns.cursor_key;
     CHECK(memcmp(a, snapshot_find(two, SLICE("a"))->ns.cursor_key, 16) == 0);
     CHECK(memcmp(a, snapshot_find(one, SLICE("b"))->ns.cursor_key, 16) != 0);
