@@ -27,9 +27,10 @@ static const char *const statement_sql[STATEMENTS] = {
     [STATEMENT_ITEM_DELETE] = "DELETE FROM items WHERE key = ?1 AND " LIVE,
     [STATEMENT_ITEM_EXPIRE] = "UPDATE items SET expires_ms = ?3 WHERE key = ?1 AND " LIVE,
     [STATEMENT_ITEM_PERSIST] = "UPDATE items SET expires_ms = NULL WHERE key = ?1 AND expires_ms > ?2",
-    [STATEMENT_ITEM_SWEEP] = "DELETE FROM items WHERE rowid IN (SELECT rowid FROM items INDEXED BY items_by_expiry "
-                             "WHERE expires_ms IS NOT NULL AND expires_ms <= ?1 AND version <= ?3 "
-                             "ORDER BY expires_ms LIMIT ?2)",
+    /* Looks at ?2 rows at the most, also where their version says that they must stay. */
+    [STATEMENT_ITEM_SWEEP] = "DELETE FROM items WHERE rowid IN (SELECT row FROM (SELECT rowid AS row, version "
+                             "FROM items INDEXED BY items_by_expiry WHERE expires_ms IS NOT NULL AND expires_ms <= ?1 "
+                             "ORDER BY expires_ms LIMIT ?2) WHERE version <= ?3)",
     [STATEMENT_ITEM_FIRST_EXPIRY] = "SELECT expires_ms FROM items INDEXED BY items_by_expiry "
                                     "WHERE expires_ms IS NOT NULL ORDER BY expires_ms LIMIT 1",
     [STATEMENT_SCAN] = "SELECT key, version, expires_ms, tags, value FROM items WHERE " IN_RANGE " ORDER BY key",

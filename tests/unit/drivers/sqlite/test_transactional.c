@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "data/keyvalue.h"
+#include "google/protobuf/duration.pb.h"
 
 struct id {
     uint8_t bytes[64];
@@ -167,4 +168,35 @@ TEST(open_transactions_have_limits)
     CHECK_ERR(tx_commit(&f, &b), OK);
     CHECK(fixture_get(&f, "15")->found);
     fixture_fini(&f); /* with a transaction open */
+}
+
+static void set_for_a_moment(struct fixture *f, const char *key)
+{
+    struct google_protobuf_duration ttl = {.nanos = 1000000};
+    struct keyvalue_set_request r = {.key = slice_str(key), .value = SLICE("v"), .ttl = &ttl};
+    fake_call(&f->call, METHOD_KEYVALUE_BASIC_SET, &r);
+    CHECK_ERR(f->call.err, OK);
+}
+
+TEST(rows_that_a_snapshot_has_not_seen_are_not_swept)
+{
+    struct fixture f;
+    fixture_begin(&f);
+    set_for_a_moment(&f, "seen");
+    struct id t = begin(&f), u = begin(&f);
+    set_for_a_moment(&f, "unseen");
+    fake_env_advance(&f.env, 2000);
+    fixture_set(&f, "wakes", "the writer");
+    fixture_set(&f, "and is", "behind it");
+    CHECK_EQ(fixture_stat(&f, "expired_rows_swept"), 1);
+    CHECK(!fixture_get(&f, "unseen")->found);
+    CHECK_ERR(tx_set(&f, &t, "seen", "mine"), OK); /* swept: nobody has written it */
+    CHECK_ERR(tx_commit(&f, &t), OK);
+    CHECK_ERR(tx_set(&f, &u, "unseen", "mine"), OK); /* written, though it has expired since */
+    CHECK_ERR(tx_commit(&f, &u), ERR_TRANSACTION_CONFLICT);
+    fake_env_advance(&f.env, 2000);
+    fixture_set(&f, "wakes", "the writer");
+    fixture_set(&f, "and is", "behind it");
+    CHECK_EQ(fixture_stat(&f, "expired_rows_swept"), 2);
+    fixture_fini(&f);
 }
