@@ -65,7 +65,7 @@ enum err sqlite_item_get(struct sqlite_connection *c, struct slice key, int64_t 
     if (e)
         return e;
     bool there;
-    struct sqlite_row row;
+    struct sqlite_row row = {0};
     sqlite_bind_slice(s, 1, key);
     e = sqlite_step(c, s, &there);
     if (!e) {
@@ -196,7 +196,7 @@ enum err sqlite_item_write(struct sqlite_operation *o, const struct kv_write *wr
 {
     struct sqlite_store *store = o->store;
     int64_t version = 0;
-    struct slice token;
+    struct slice token = SLICE_EMPTY;
     enum err e = sqlite_version_next(&store->versions, &o->call->diag, &version);
     if (!e)
         e = sqlite_version_token(&store->versions, version, o->call->arena, &token);

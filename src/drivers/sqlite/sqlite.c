@@ -205,7 +205,7 @@ static void stats(struct backend *backend, backend_stat_fn *tell, void *context)
 
 const struct driver driver_sqlite = {
     .name = "sqlite",
-    .summary = "Durable key-value data in a SQLite file of its own for each namespace.",
+    .summary = "In a file of its own: on the disk before it is answered, ordered, survives crashes",
     .durable = true,
     .ordered_scan = true,
     .expires = true,
