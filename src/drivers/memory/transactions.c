@@ -16,7 +16,7 @@ void memory_transactions_init(struct transactions *t, struct store *store)
     *t = (struct transactions){.store = store};
     atomic_init(&t->sweep_at_ns, UINT64_MAX);
     pthread_mutex_init(&t->lock, NULL);
-    map_init(&t->by_id, TRANSACTIONS_MAX, &store->secret);
+    map_init(&t->by_id, LIMIT_TRANSACTIONS_OPEN_MAX, &store->secret);
 }
 
 /* --- writes ------------------------------------------------------------------------------------------------------------------ */

@@ -13,7 +13,7 @@
 #include "base/map.h"
 #include "drivers/memory/store.h"
 
-enum { TRANSACTION_ID_BYTES = 16, TRANSACTIONS_MAX = 10000 };
+enum { TRANSACTION_ID_BYTES = 16 };
 
 struct transaction {
     uint8_t id[TRANSACTION_ID_BYTES];
