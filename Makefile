@@ -129,9 +129,11 @@ $(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(UNIT_AID) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+# AREAS="base pb": only those folders of tests/unit; SKIP="pb/test_json": without these.
+UNIT_RUN := $(filter-out $(SKIP:%=$(B)/unit/%),$(if $(AREAS),$(filter $(AREAS:%=$(B)/unit/%/%),$(UNIT_BIN)),$(UNIT_BIN)))
 .PHONY: unit
-unit: $(UNIT_BIN) ## unit tests of this VARIANT
-	@tests/unit/run $(UNIT_BIN)
+unit: $(UNIT_RUN) ## unit tests of this VARIANT; AREAS="base pb": of these folders
+	@tests/unit/run $(UNIT_RUN)
 
 # C halves of tests that are written in other languages: tests/conform/<x>.c.
 $(B)/conform/%: $(B)/obj/tests/conform/%.o $(LIB)

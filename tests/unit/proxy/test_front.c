@@ -209,7 +209,7 @@ static enum err outcome(const struct script *s)
 static enum err scripted(const struct pb_method *method, const char *ns, const void *request)
 {
     struct world w;
-    struct script s;
+    struct script s = {0};
     enum err e = world_open(&w);
     if (!e && !(e = script_begin(&s, &w, method, ns, request, 0))) {
         script_run(&s);
