@@ -1,10 +1,12 @@
-/* The server of the gRPC interoperability tests: grpc.testing.TestService on 127.0.0.1, for tests only.
+/* The server of the tests by foreign clients: grpc.testing.TestService for gRPC's interoperability cases, and for h2spec a
+ * page at / that answers when the request has ended, so that h2spec's next frame meets a stream that is still open.
  *
  *   prism-interop-server [HOST:PORT [CERT KEY]]      prints {"event":"ready","listen":"…"}; SIGTERM drains */
 #include <signal.h>
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "rpc/http.h"
 #include "rpc/testing/test_service.h"
 
 struct program {
@@ -12,6 +14,44 @@ struct program {
     struct rpc_server *server;
     bool draining;
 };
+
+static void answer_page(struct http_exchange *x)
+{
+    struct slice text = SLICE("the request has ended\n");
+    http_respond(x, 200, &(struct http_header){SLICE("content-type"), SLICE("text/plain")}, 1);
+    http_write(x, &text, 1);
+    http_finish(x, NULL, 0);
+    http_release(x);
+}
+
+static void on_page_body(struct http_exchange *x, struct block *block, struct slice data, bool end)
+{
+    (void)block;
+    http_consumed(x, data.size);
+    if (end)
+        answer_page(x);
+}
+
+static void on_page_abort(struct http_exchange *x, enum err e)
+{
+    (void)e;
+    http_release(x);
+}
+
+static void page(void *context, struct http_exchange *x)
+{
+    static const struct http_events events = {.on_body = on_page_body, .on_abort = on_page_abort};
+    (void)context;
+    x->events = &events;
+}
+
+static enum err add_services(struct rpc_server *server)
+{
+    enum err e = test_service_add(server);
+    if (!e)
+        e = rpc_server_route(server, "GET", "/", page, NULL);
+    return e ? e : rpc_server_route(server, "POST", "/", page, NULL);
+}
 
 static void on_drained(void *context)
 {
@@ -48,7 +88,7 @@ static enum err run(struct program *p, int argc, char **argv, struct diag *diag)
     struct rpc_server_options o = {.loop = p->loop, .message_bytes_max = LIMIT_MESSAGE_BYTES};
     e = rpc_server_new(&o, &p->server);
     if (!e)
-        e = test_service_add(p->server);
+        e = add_services(p->server);
     if (!e)
         e = listen_on(p, argc, argv, diag);
     if (!e)

@@ -142,10 +142,27 @@ void h2_schedule_flush(struct h2 *h)
 
 /* ---- nghttp2's events ------------------------------------------------------------------------------------------------- */
 
+static bool carries_message(const nghttp2_frame_hd *hd)
+{
+    return hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_DATA;
+}
+
+/* HEADERS of a stream that is over, or was passed over, which the peer knew: none of an honest peer can still be on its way,
+ * but to streams that we have reset (RFC 9113 5.1.1 and 5.1, closed). nghttp2 would skip them. DATA it does skip, and does
+ * not tell of. */
+static bool is_after_end(const struct h2 *h, const nghttp2_frame_hd *hd)
+{
+    return hd->type == NGHTTP2_HEADERS && hd->stream_id <= h->last_id && hd->stream_id > h->last_reset_id &&
+           !nghttp2_session_find_stream(h->session, hd->stream_id);
+}
+
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
 {
     (void)session;
-    keep_within(user, h2_account_frame(user, hd));
+    struct h2 *h = user;
+    if (is_after_end(h, hd))
+        condemn(h, NGHTTP2_PROTOCOL_ERROR);
+    keep_within(h, h2_account_frame(h, hd));
     return 0;
 }
 
@@ -162,6 +179,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return 0;
     h->seen_request = true;
     h->idle_since_ns = 0;
+    h->last_id = frame->hd.stream_id;
     struct h2_stream *s = h->stream_count < LIMIT_HTTP2_STREAMS ? h2_stream_open(h, frame->hd.stream_id) : NULL;
     if (!s)
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -211,8 +229,8 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
     keep_within(h, h2_account_received(h, frame));
     if (h->condemned)
         return 0;
-    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    struct h2_stream *s = carries ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
+    struct h2_stream *s =
+        carries_message(&frame->hd) ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
     if (s)
         on_request_frame(s, frame);
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h->drain == H2_NOTICED)
@@ -239,13 +257,28 @@ static void on_response_sent(struct h2_stream *s)
         nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
 }
 
+static void note_reset(struct h2 *h, int32_t id)
+{
+    if (id > h->last_reset_id)
+        h->last_reset_id = id;
+}
+
+/* nghttp2 resets its stream, or ends the connection. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user)
+{
+    (void)session, (void)error;
+    note_reset(user, frame->hd.stream_id);
+    return 0;
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2 *h = user;
     keep_within(h, h2_account_sent(h, frame));
     h->server->stats.goaways_sent += frame->hd.type == NGHTTP2_GOAWAY;
-    bool carries = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    if (!carries || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        note_reset(h, frame->hd.stream_id);
+    if (!carries_message(&frame->hd) || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (s)
@@ -286,6 +319,7 @@ static void set_callbacks(nghttp2_session_callbacks *c)
     nghttp2_session_callbacks_set_on_invalid_header_callback2(c, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame_received);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_frame_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_stream_close);
     nghttp2_session_callbacks_set_send_data_callback(c, on_send_data);

@@ -387,3 +387,47 @@ TEST(garbage_is_closed)
     CHECK(r.closed);
     finish();
 }
+
+static const struct raw_request endless = {.path = "/grpc.testing.TestService/FullDuplexCall"};
+
+static void check_broken(void)
+{
+    raw_run(&r, 1000);
+    CHECK(r.goaway && r.closed);
+    CHECK_EQ(r.goaway_code, NGHTTP2_PROTOCOL_ERROR);
+    finish();
+}
+
+TEST(headers_on_a_stream_that_has_ended_end_the_connection)
+{
+    start();
+    raw_call(&r, 1, NULL);
+    raw_run(&r, 100);
+    CHECK_EQ(r.answers[1].grpc_status, 0);
+    raw_headers(&r, 1, NULL, true);
+    check_broken();
+}
+
+TEST(a_stream_below_the_newest_ends_the_connection)
+{
+    start();
+    raw_headers(&r, 5, &endless, false);
+    raw_headers(&r, 3, &endless, false);
+    check_broken();
+}
+
+/* An answer before the request's end resets the stream: what the peer sent before it knew does no harm. */
+TEST(data_on_its_way_to_a_stream_that_we_reset_is_skipped)
+{
+    start();
+    raw_headers(&r, 1, &(struct raw_request){.path = "/no.Service/Method"}, false);
+    raw_run(&r, 100);
+    CHECK(r.answers[1].ended && r.answers[1].reset);
+    raw_data(&r, 1, SLICE("x"), false);
+    raw_headers(&r, 1, NULL, true);
+    raw_call(&r, 3, NULL);
+    raw_run(&r, 100);
+    CHECK(!r.goaway);
+    CHECK_EQ(r.answers[3].grpc_status, 0);
+    finish();
+}
