@@ -147,6 +147,28 @@ TEST(references_to_a_large_header_are_not_stored)
     finish();
 }
 
+/* HPACK integers that never end, or that say 4 GiB (RFC 7541 5.1: "MUST be treated as decoding errors"). */
+static void check_not_decoded(struct slice field)
+{
+    start();
+    raw_frame(&r, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, field);
+    int64_t before = mem_live();
+    raw_run(&r, 1000);
+    CHECK(r.goaway && r.closed);
+    CHECK_EQ(r.goaway_code, NGHTTP2_COMPRESSION_ERROR);
+    CHECK(mem_live() <= before);
+    finish();
+}
+
+TEST(lengths_without_end_are_not_decoded)
+{
+    static uint8_t zeros[LIMIT_HTTP2_FRAME_BYTES] = {0x00, 0x7f};
+    memset(zeros + 2, 0x80, sizeof zeros - 2);
+    check_not_decoded(slice_of(zeros, sizeof zeros));
+    check_not_decoded(SLICE("\x00\x7f\xff\xff\xff\xff\x0f"));
+    check_not_decoded(SLICE("\x00\x01x\x7f\xff\xff\xff\xff\x0f"));
+}
+
 static void flood(void (*one)(uint32_t i), uint32_t count)
 {
     start();
@@ -429,5 +451,22 @@ TEST(data_on_its_way_to_a_stream_that_we_reset_is_skipped)
     raw_run(&r, 100);
     CHECK(!r.goaway);
     CHECK_EQ(r.answers[3].grpc_status, 0);
+    finish();
+}
+
+TEST(malformed_requests_leave_the_others_of_the_connection_alone)
+{
+    static const struct slice values[] = {SLICE("a\0b"), SLICE("a\nb"), SLICE("a\rb")};
+    start();
+    raw_headers(&r, 1, &endless, false);
+    for (uint32_t i = 0; i < 3; i++)
+        raw_headers(&r, 3 + 2 * i, &(struct raw_request){.name = SLICE("x"), .value = values[i]}, false);
+    raw_headers(&r, 9, &(struct raw_request){.name = SLICE(":path"), .value = SLICE("/other")}, false);
+    raw_data(&r, 1, SLICE_EMPTY, true);
+    raw_run(&r, 100);
+    for (uint32_t stream = 3; stream <= 9; stream += 2)
+        CHECK_EQ(r.answers[stream].reset_code, NGHTTP2_PROTOCOL_ERROR);
+    CHECK_EQ(r.answers[1].grpc_status, 0);
+    CHECK(!r.goaway);
     finish();
 }
