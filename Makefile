@@ -121,7 +121,8 @@ UNIT_SRC := $(shell find tests/unit -name 'test_*.c' | sort)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 $(B)/obj/tests/%.o: | $(GEN_STAMP)
 # What several of them share: all other files of tests/unit.
-UNIT_AID_SRC := $(filter-out tests/unit/harness.c,$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort))
+UNIT_AID_SRC := $(filter-out tests/unit/harness.c,$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort)) \
+                $(wildcard tests/proof/linear*.c)
 UNIT_AID := $(B)/libunit.a
 $(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $@
@@ -142,6 +143,12 @@ $(B)/conform/%: $(B)/obj/tests/conform/%.o $(LIB)
 
 .PHONY: everything
 everything: build $(UNIT_BIN) ## programs, library and unit tests of this VARIANT, none of them run
+
+# Programs that hold the running gateway to its promises: tests/proof/<x>.c; what they share: tests/proof/<x>.h with <x>.c.
+PROOF_AID := $(patsubst %.h,%,$(wildcard tests/proof/*.h)) tests/proof/linear_shrink
+$(B)/proof/%: $(B)/obj/tests/proof/%.o $(PROOF_AID:%=$(B)/obj/%.o) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)
