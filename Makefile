@@ -170,6 +170,10 @@ bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
 bench-memory: $(B)/bench/memory ## nanoseconds an operation of the memory driver
 	@$<
 
+.PHONY: bench
+bench: build $(B)/bench/gateway/bare_http2 ## the gateway beside a bare HTTP/2 server: writes docs/benchmarks.md
+	@bench/gateway/run
+
 .PHONY: bench-sqlite
 bench-sqlite: $(B)/bench/sqlite ## group commit against a transaction a call, readers against the calling thread
 	@$<

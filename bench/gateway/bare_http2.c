@@ -1,5 +1,5 @@
 /* The yardstick: the least that an HTTP/2 server on nghttp2 can be. One thread, epoll, one answer of fixed bytes to every
- * request: no routing, no protobuf, no limits. What prism-proxy needs beyond it is what Prism costs.
+ * request, as one gRPC message: no routing, no protobuf, no limits. What prism-proxy needs beyond it is what Prism costs.
  *
  *   bare_http2 PORT [BODY_BYTES]     listens on 127.0.0.1:PORT (0: a free one), prints the port; ends on SIGTERM */
 #include <arpa/inet.h>
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 1 << 20, INPUT_BYTES = 64 << 10, OUTPUT_BYTES = 256 << 10, EVENTS = 64 };
+enum { BODY_MAX = 1 << 20, INPUT_BYTES = 64 << 10, OUTPUT_BYTES = 256 << 10, EVENTS = 64, PREFIX_BYTES = 5 };
 
 struct peer {
     int fd;
@@ -26,7 +26,7 @@ struct peer {
 };
 
 static uint8_t body[BODY_MAX];
-static size_t body_bytes = 5;
+static size_t body_bytes;
 static volatile sig_atomic_t stopped;
 
 static void on_signal(int number)
@@ -129,6 +129,14 @@ static void accept_peers(int listener, int poll, nghttp2_session_callbacks *call
     }
 }
 
+/* A gRPC message of zeros: five bytes in front, the last four its length. */
+static void make_body(size_t size)
+{
+    body_bytes = size < PREFIX_BYTES ? PREFIX_BYTES : size < BODY_MAX ? size : BODY_MAX;
+    uint32_t length = htonl((uint32_t)(body_bytes - PREFIX_BYTES));
+    memcpy(body + 1, &length, sizeof length);
+}
+
 static int listen_on(uint16_t port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -151,8 +159,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bare_http2 PORT [BODY_BYTES]\n");
         return 2;
     }
-    if (argc > 2)
-        body_bytes = (size_t)atol(argv[2]) < BODY_MAX ? (size_t)atol(argv[2]) : BODY_MAX;
+    make_body(argc > 2 ? (size_t)atol(argv[2]) : 0);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
     nghttp2_session_callbacks *callbacks;
