@@ -93,13 +93,21 @@ void worker_join(struct worker *w)
     w->started = false;
 }
 
-void worker_free(struct worker *w)
+void worker_retire(struct worker *w)
 {
     if (!w)
         return;
     if (w->server)
         rpc_server_free(w->server);
+    w->server = NULL;
     front_fini(&w->front);
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    worker_retire(w);
     if (w->loop)
         loop_free(w->loop);
     mem_free(w);

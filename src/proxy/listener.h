@@ -43,6 +43,10 @@ enum err worker_listen(struct worker *, const char *address, struct diag *) __at
 const char *worker_address(const struct worker *);
 enum err worker_start(struct worker *) __attribute__((warn_unused_result));
 void worker_join(struct worker *);
+/* Drained and joined: lets go of its server and its snapshot. The loop stays until worker_free, for threads of backends that
+ * are about to wake it. */
+void worker_retire(struct worker *); /* NULL is fine */
+/* When nobody can post to its loop any more: backends are closed, the pool is gone. */
 void worker_free(struct worker *); /* NULL is fine */
 
 /* Posted. The task's worker, control, done and its own fields are set; done comes back. */

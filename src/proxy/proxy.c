@@ -31,19 +31,18 @@ static void backends_closed(void *context)
     stop_when_done(context);
 }
 
-static void free_workers(struct proxy *p)
+static void retire_workers(struct proxy *p)
 {
-    for (uint32_t i = 0; i < p->worker_count; i++) {
-        worker_free(p->workers[i]);
-        p->workers[i] = NULL;
-    }
+    for (uint32_t i = 0; i < p->worker_count; i++)
+        worker_retire(p->workers[i]);
 }
 
-/* Nobody asks any more: backends close on the pool. */
+/* Nobody asks any more: backends close on the pool. The workers' loops stay: a thread of a backend that has handed over its last
+ * call may still be about to wake one. */
 static void metrics_drained(void *context)
 {
     struct proxy *p = context;
-    free_workers(p);
+    retire_workers(p);
     snapshot_unref(p->snapshot);
     p->snapshot = NULL;
     stop_when_done(p);
@@ -338,7 +337,7 @@ static enum err start(struct proxy *p, struct diag *diag)
 static void undo_start(struct proxy *p)
 {
     if (p->workers)
-        free_workers(p);
+        retire_workers(p);
     snapshot_unref(p->snapshot);
     p->snapshot = NULL;
     while (atomic_load(&p->keeper.open))
@@ -353,6 +352,8 @@ static void fini(struct proxy *p)
         keeper_fini(&p->keeper);
     pool_free(p->pool);
     tls_unref(p->tls);
+    for (uint32_t i = 0; p->workers && i < p->worker_count; i++)
+        worker_free(p->workers[i]);
     if (p->loop)
         loop_free(p->loop);
     measure_free(p->measure);

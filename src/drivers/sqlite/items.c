@@ -139,6 +139,8 @@ enum err sqlite_item_put(struct sqlite_store *store, const struct kv_write *writ
         return e;
     w->keys += sqlite3_last_insert_rowid(c->db) != 0;
     expects_expiry(w, write->expires_ms);
+    if (write->expires_ms == KV_NEVER)
+        atomic_fetch_add_explicit(&w->forever, 1, memory_order_relaxed);
     return OK;
 }
 

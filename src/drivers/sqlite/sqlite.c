@@ -196,6 +196,7 @@ static void stats(struct backend *backend, backend_stat_fn *tell, void *context)
     tell(context, "committed_operations", atomic_load_explicit(&w->group_operations, memory_order_relaxed));
     tell(context, "checkpoints", atomic_load_explicit(&w->checkpoints, memory_order_relaxed));
     tell(context, "expired_rows_swept", atomic_load_explicit(&w->swept, memory_order_relaxed));
+    tell(context, "writes_without_ttl", atomic_load_explicit(&w->forever, memory_order_relaxed));
     tell(context, "read_batches", atomic_load_explicit(&r->batches, memory_order_relaxed));
     tell(context, "read_operations", atomic_load_explicit(&r->operations, memory_order_relaxed));
     tell(context, "writes_queued", writes);

@@ -54,7 +54,7 @@ struct sqlite_writer {
     bool wrote;                               /* the last commit changed the file */
 
     /* For stats and probe. */
-    atomic_uint_fast64_t groups, group_operations, swept, checkpoints;
+    atomic_uint_fast64_t groups, group_operations, swept, checkpoints, forever;
     atomic_int_fast64_t keys_shown;
     atomic_int last_error; /* enum err: of the last attempt to write */
 };

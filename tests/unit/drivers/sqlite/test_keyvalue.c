@@ -147,6 +147,7 @@ TEST(expired_keys_are_gone_at_once_and_swept_later)
     fake_env_advance(&f.env, 1);
     CHECK(!fixture_get(&f, "k00")->found);
     CHECK_EQ(fixture_stat(&f, "keys"), 51);
+    CHECK_EQ(fixture_stat(&f, "writes_without_ttl"), 1);
     CHECK_ERR(set_if(&f, "k01", SLICE_EMPTY), OK); /* absent; and the writer sweeps after it */
     fixture_set(&f, "k01", "again");
     CHECK_EQ(fixture_stat(&f, "keys"), 2);
