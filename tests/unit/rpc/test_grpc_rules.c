@@ -169,6 +169,29 @@ TEST(header_fields_past_the_limit_are_refused)
     raw_close(&r);
 }
 
+TEST(fields_without_a_name_or_value_count_too)
+{
+    struct buf block;
+    buf_init(&block, 1 << 16);
+    raw_open(&r);
+    raw_greet(&r);
+    raw_block(&block, NULL);
+    for (int i = 0; i < LIMIT_HEADER_FIELDS; i++)
+        raw_field(&block, SLICE("x"), SLICE_EMPTY);
+    raw_frame(&r, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, buf_slice(&block));
+    buf_reset(&block);
+    raw_block(&block, NULL);
+    raw_field(&block, SLICE_EMPTY, SLICE("v"));
+    raw_frame(&r, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 3, buf_slice(&block));
+    raw_call(&r, 5, NULL);
+    raw_run(&r, 100);
+    CHECK_EQ(r.answers[1].grpc_status, EXHAUSTED);
+    CHECK_EQ(r.answers[3].reset_code, NGHTTP2_PROTOCOL_ERROR);
+    CHECK_EQ(r.answers[5].grpc_status, 0);
+    buf_fini(&block);
+    raw_close(&r);
+}
+
 TEST(a_slow_unary_request_ends_after_its_time)
 {
     raw_open(&r);

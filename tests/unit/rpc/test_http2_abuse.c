@@ -97,12 +97,26 @@ static void bad_trailers(uint32_t stream)
     raw_headers(&r, stream, NULL, false);
 }
 
+static void priority_on_itself(uint32_t stream)
+{
+    raw_u32(&r, NGHTTP2_RST_STREAM, 0, stream, NGHTTP2_CANCEL);
+    uint8_t payload[] = {(uint8_t)(stream >> 24), (uint8_t)(stream >> 16), (uint8_t)(stream >> 8), (uint8_t)stream, 1};
+    raw_frame(&r, NGHTTP2_PRIORITY, 0, stream, slice_of(payload, sizeof payload));
+}
+
+static void update_of_three_bytes(uint32_t stream)
+{
+    raw_frame(&r, NGHTTP2_WINDOW_UPDATE, 0, stream, SLICE("\0\0\1"));
+}
+
 TEST(resets_that_the_peer_provokes_cost_as_much)
 {
     made_you_reset(zero_increment);
     made_you_reset(window_overflow);
     made_you_reset(data_after_end);
     made_you_reset(bad_trailers);
+    made_you_reset(priority_on_itself);
+    made_you_reset(update_of_three_bytes);
 }
 
 TEST(a_flood_of_continuations_ends_within_nine_frames)
@@ -251,6 +265,21 @@ TEST(a_flood_of_empty_data_ends_the_connection)
 TEST(a_flood_of_unknown_frames_ends_the_connection)
 {
     flood(unknown_frame, ENOUGH);
+}
+
+/* Answers to a peer that takes none do not pile up. */
+TEST(a_flood_by_a_peer_that_does_not_read_ends_the_connection)
+{
+    start();
+    conn_read(r.conn, false);
+    int64_t before = mem_live();
+    for (uint32_t i = 0; i < 20000; i++)
+        settings(i);
+    for (int i = 0; i < 100; i++)
+        raw_run(&r, 10);
+    CHECK_EQ(raw_stats(&r)->abuse_closed, 1);
+    CHECK(mem_live() - before < LIMIT_OUTPUT_QUEUE_BYTES);
+    finish();
 }
 
 TEST(settings_with_too_many_entries_end_the_connection)
