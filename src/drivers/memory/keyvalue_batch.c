@@ -145,7 +145,7 @@ static void batch_get(struct backend *backend, struct call *call, const struct k
 static enum err delete_item(struct memory *m, struct slice key, int64_t now_ms, struct diag *diag, bool *ret_existed)
 {
     struct kv_expected anything = {.what = KV_EXPECT_ANYTHING};
-    struct outcome o;
+    struct outcome o = {0};
     enum err e = kv_check_key(key, diag, "keys");
     if (!e)
         e = memory_remove(&m->store, key, &anything, now_ms, &o);
