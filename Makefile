@@ -149,6 +149,10 @@ PROOF_AID := $(patsubst %.h,%,$(wildcard tests/proof/*.h)) tests/proof/linear_sh
 $(B)/proof/%: $(B)/obj/tests/proof/%.o $(PROOF_AID:%=$(B)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+PROOF_SRC := $(filter-out $(PROOF_AID:%=%.c),$(wildcard tests/proof/*.c))
+.PHONY: proof
+proof: build $(PROOF_SRC:tests/%.c=$(B)/%) ## long forms of tests/proof, written to docs/PROOF.md; PROOF_SCALE=0.1 for a tenth
+	@tests/proof/page.py
 
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)
