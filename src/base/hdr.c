@@ -107,9 +107,9 @@ uint64_t hdr_quantile(const struct hdr *h, double part)
     assert(part >= 0 && part <= 1);
     if (!h->count)
         return 0;
-    uint64_t wanted = (uint64_t)ceil(part * (double)h->count), seen = 0;
     unsigned bucket = bucket_of(h->min);
-    while ((seen += h->buckets[bucket]) < wanted && bucket < BUCKETS - 1)
-        bucket++;
+    uint64_t wanted = (uint64_t)ceil(part * (double)h->count), seen = h->buckets[bucket];
+    while (seen < wanted && bucket < BUCKETS - 1)
+        seen += h->buckets[++bucket];
     return top_of(bucket) < h->max ? top_of(bucket) : h->max;
 }
