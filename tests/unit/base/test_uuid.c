@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "../harness.h"
 #include "base/uuid.h"
 
@@ -16,4 +18,21 @@ TEST(uuid7_sorts_by_time)
     uuid7_format(1700000000000, high, earlier);
     uuid7_format(1700000000001, low, later);
     CHECK(strcmp(earlier, later) < 0);
+}
+
+/* Every byte at every place of a word, and what is left behind whole words. */
+TEST(hex_is_what_printf_writes)
+{
+    uint8_t bytes[256 + 3];
+    char expected[2 * sizeof bytes + 1], text[2 * sizeof bytes + 1];
+    for (unsigned shift = 0; shift < 4; shift++) {
+        for (unsigned i = 0; i < sizeof bytes; i++) {
+            bytes[i] = (uint8_t)(i + shift);
+            snprintf(expected + 2 * (size_t)i, 3, "%02x", bytes[i]);
+        }
+        unsigned count = sizeof bytes - shift;
+        char *end = hex_format(bytes, count, text);
+        CHECK_EQ(end - text, 2 * count);
+        CHECK_SLICE(slice_of(text, 2 * (size_t)count), slice_of(expected, 2 * (size_t)count));
+    }
 }
