@@ -119,7 +119,9 @@ $(ROOT)/.tree:
 # --- tests: each tests/unit/<area>/test_<x>.c is a program of its own; nothing to register ---------------------------------
 UNIT_SRC := $(shell find tests/unit -name 'test_*.c' | sort)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
-$(B)/obj/tests/%.o: | $(GEN_STAMP)
+# Whatever lies outside src/ may include generated headers: these are made first.
+OUTER_SRC := $(shell find tests bench tooling -name '*.c')
+$(sort $(OUTER_SRC:%.c=$(B)/obj/%.o) $(OUTER_SRC:%.c=$(ROOT)/obj/%.o)): | $(GEN_STAMP)
 # What several of them share: all other files of tests/unit.
 UNIT_AID_SRC := $(filter-out tests/unit/harness.c,$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort)) \
                 $(wildcard tests/proof/linear*.c)
@@ -167,7 +169,6 @@ endif
 $(B)/bench/%: $(B)/obj/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
-$(B)/obj/bench/%.o: | $(GEN_STAMP)
 .PHONY: bench-pb bench-memory
 bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
 	@$<
@@ -185,7 +186,6 @@ bench-sqlite: $(B)/bench/sqlite ## group commit against a transaction a call, re
 # --- documents that are made from tables ------------------------------------------------------------------------------------
 DOCS ?= docs/reference
 PAGES := $(patsubst tooling/%_page.c,%,$(wildcard tooling/*_page.c))
-$(ROOT)/obj/tooling/%.o: | $(GEN_STAMP)
 $(ROOT)/tool/%: $(ROOT)/obj/tooling/%.o $(ROOT)/libprism.a
 	@mkdir -p $(@D)
 	$(CC_release) -pthread $^ -o $@ $(LDLIBS)
