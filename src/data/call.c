@@ -7,12 +7,16 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "data/slot.h"
+
 static void complete(struct call *call, enum err e)
 {
-    assert(!call->ended);
+    assert(!call->ended && !call->children);
     call->ended = true;
     call->on_cancel = NULL;
     call->on_resume = NULL;
+    if (call->ended_while)
+        *call->ended_while = true;
     call->sink->end(call, e);
 }
 
@@ -64,6 +68,8 @@ void call_hop(struct call *call, void (*fn)(struct call *))
 void call_cancel(struct call *call)
 {
     if (call->ended || atomic_exchange_explicit(&call->cancelled, true, memory_order_relaxed))
+        return;
+    if (!children_cancel(call))
         return;
     void (*tell)(struct call *) = call->on_cancel;
     call->on_cancel = NULL;

@@ -7,8 +7,8 @@
  * completion call->arena and call->diag belong to the driver, also on another thread; completion itself happens on the
  * thread of call->loop (call_hop brings one back there). After completion the call is gone.
  *
- * Cancelling (caller gone, deadline passed) sets cancelled and calls on_cancel once, if the driver has set it; the driver still
- * completes the call. */
+ * Cancelling (caller gone, deadline passed) sets cancelled, cancels the children and calls on_cancel once, if the driver has set
+ * it; the driver still completes the call. */
 #ifndef PRISM_DATA_CALL_H
 #define PRISM_DATA_CALL_H
 
@@ -21,6 +21,7 @@
 
 struct backend;
 struct call;
+struct child;
 struct method;
 struct namespace;
 
@@ -59,6 +60,8 @@ struct call {
     void *driver;                     /* the driver's own */
     struct task hop_task;
     void (*hop)(struct call *);
+    struct child *children; /* calls made through slots on its behalf (slot.h); all have ended when it completes */
+    bool *ended_while;      /* set to true when the call completes; for who must know whether it is still there */
 };
 
 /* The one answer of a unary call; completes it. */
