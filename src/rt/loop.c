@@ -169,10 +169,13 @@ static bool is_active(const struct loop *l)
     return l->timers.count || l->sockets || l->works || has_tasks(l);
 }
 
+/* Where something was deferred before the turn, it is what has happened in it: whoever turns the loop by hand may have got what it
+ * waits for. */
 static void turn(struct loop *l, bool wait)
 {
+    bool settled = has_tasks(l);
     loop_settle(l);
-    bool stay = !wait || has_tasks(l) || atomic_load_explicit(&l->stopped, memory_order_relaxed);
+    bool stay = !wait || settled || has_tasks(l) || atomic_load_explicit(&l->stopped, memory_order_relaxed);
     l->awake = false;
     l->backend->poll(l, stay ? 0 : until_next_timer(l));
     loop_awake(l);

@@ -95,6 +95,20 @@ TEST(deferred_tasks_run_in_the_same_turn)
     loop_free(l);
 }
 
+TEST(a_turn_that_begins_with_deferred_tasks_does_not_wait)
+{
+    struct loop *l = new_loop();
+    struct counter far = {.timer.fire = count_timer}, soon = {.task.run = count_task};
+    timer_start(l, &far.timer, loop_now_ns(l) + 3000 * MS);
+    loop_turn(l, false);
+    loop_defer(l, &soon.task);
+    loop_turn(l, true);
+    CHECK_EQ(soon.runs, 1);
+    CHECK(loop_now_ns(l) < far.timer.due_ns - 1000 * MS); /* it has not waited for the timer */
+    timer_stop(l, &far.timer);
+    loop_free(l);
+}
+
 TEST(a_turn_without_anything_active_does_not_wait)
 {
     struct loop *l = new_loop();
