@@ -72,6 +72,7 @@ struct loop {
     struct wheel timers; /* ticks are milliseconds */
     struct task_queue deferred;
     _Atomic(struct task *) mailbox; /* newest first */
+    atomic_uint posting;            /* threads inside loop_post, which touch the loop after their task may have run */
     atomic_bool stopped;
     uint32_t sockets; /* open ones, and connections that have not reported their end */
     uint32_t works;   /* in a pool */

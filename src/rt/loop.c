@@ -7,6 +7,7 @@
 #include "rt/loop.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stddef.h>
 
 #include "base/limits.h"
@@ -52,6 +53,7 @@ enum err loop_new(const struct env *env, unsigned id, struct loop **ret_loop)
     l->id = id;
     queue_init(&l->deferred);
     atomic_init(&l->mailbox, NULL);
+    atomic_init(&l->posting, 0);
     atomic_init(&l->stopped, false);
     refresh(l);
     wheel_init(&l->timers, l->now_ns / TICK_NS);
@@ -63,12 +65,21 @@ enum err loop_new(const struct env *env, unsigned id, struct loop **ret_loop)
 
 void loop_post(struct loop *l, struct task *t)
 {
+    atomic_fetch_add_explicit(&l->posting, 1, memory_order_relaxed);
     struct task *head = atomic_load_explicit(&l->mailbox, memory_order_relaxed);
     do {
         t->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&l->mailbox, &head, t, memory_order_release, memory_order_relaxed));
     if (!head)
         l->backend->wake(l);
+    atomic_fetch_sub_explicit(&l->posting, 1, memory_order_release);
+}
+
+/* A task may run, and be the last one, before the thread that posted it has woken the loop. */
+static void await_posters(struct loop *l)
+{
+    while (atomic_load_explicit(&l->posting, memory_order_acquire))
+        sched_yield();
 }
 
 static struct task *reversed(struct task *t)
@@ -207,6 +218,7 @@ void loop_free(struct loop *l)
 {
     if (!l)
         return;
+    await_posters(l);
     run_mailbox(l);
     loop_settle(l);
     conn_end_lingering(l);

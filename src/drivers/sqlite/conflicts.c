@@ -25,7 +25,7 @@ static void drop_all(struct sqlite_transactions *all)
     for (uint32_t at = 0; map_next(&all->touched, &at, NULL, &touch);)
         mem_free(touch);
     map_fini(&all->touched);
-    map_init(&all->touched, LIMIT_TOUCHED_KEYS, &all->by_id.secret);
+    map_init(&all->touched, LIMIT_TOUCHED_KEYS, &all->secret);
 }
 
 /* Without room for it, all of them are given up: transactions that are open now will conflict, later ones have room again. */

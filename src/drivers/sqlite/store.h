@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/wheel.h"
@@ -82,6 +83,7 @@ struct sqlite_readers {
 struct sqlite_transaction;
 struct sqlite_transactions {
     pthread_mutex_t lock;
+    struct hash_key secret; /* of all maps here; constant while open */
     struct map by_id;
     /* Commits of the writer. What an open transaction has to know of them: see conflicts.c. */
     uint64_t commit;                 /* number of the last one */

@@ -97,7 +97,7 @@ static struct sqlite_transaction *make(struct sqlite_store *store, const struct 
     t->end = &t->first;
     pthread_mutex_init(&t->lock, NULL);
     arena_init(&t->arena, 2 * LIMIT_TRANSACTION_BYTES); /* what is counted in bytes, and its administration */
-    map_init(&t->pending, LIMIT_TRANSACTION_KEYS, &store->transactions.by_id.secret);
+    map_init(&t->pending, LIMIT_TRANSACTION_KEYS, &store->transactions.secret);
     return t;
 }
 
@@ -355,11 +355,10 @@ unsigned sqlite_transactions_open(struct sqlite_store *store)
 enum err sqlite_transactions_init(struct sqlite_store *store)
 {
     struct sqlite_transactions *all = &store->transactions;
-    struct hash_key secret;
-    store->env->random(store->env, &secret, sizeof secret);
+    store->env->random(store->env, &all->secret, sizeof all->secret);
     pthread_mutex_init(&all->lock, NULL);
-    map_init(&all->by_id, LIMIT_TRANSACTIONS_OPEN_MAX, &secret);
-    map_init(&all->touched, LIMIT_TOUCHED_KEYS, &secret);
+    map_init(&all->by_id, LIMIT_TRANSACTIONS_OPEN_MAX, &all->secret);
+    map_init(&all->touched, LIMIT_TOUCHED_KEYS, &all->secret);
     all->version = store->versions.last;
     wheel_init(&all->idle, now_ns(store) / NS_PER_MS);
     all->started = true;
