@@ -55,6 +55,8 @@ struct soak {
     uint64_t random;
     struct rpc_client *clients[CONNECTIONS];
     bool dropping; /* calls that end now end because of us */
+    uint64_t began_ns;
+    unsigned resets[CONNECTIONS]; /* streams that we have reset, or made the proxy reset */
     struct caller callers[CALLERS];
     uint8_t *oversize;
     struct totals totals;
@@ -162,19 +164,29 @@ static enum err ask_bad(struct caller *c)
     }
 }
 
-static enum act choose(struct soak *s)
+/* Half of what a connection may reset before it is closed for flooding, on however fast a machine. */
+static bool may_reset(const struct soak *s, unsigned connection)
 {
-    if (roll(s, OVERSIZE_IN) == 0)
-        return ACT_OVERSIZE;
+    uint64_t seconds = (loop_now_ns(s->loop) - s->began_ns) / 1000000000;
+    return s->resets[connection] < (LIMIT_HTTP2_RESET_BURST + seconds * LIMIT_HTTP2_RESET_PER_S) / 2;
+}
+
+static enum act choose(struct soak *s, unsigned connection)
+{
     uint64_t n = roll(s, 100);
-    return n < 4 ? ACT_CANCELLED : n < 8 ? ACT_BAD : ACT_GOOD;
+    bool oversize = roll(s, OVERSIZE_IN) == 0;
+    if ((oversize || n < 4) && may_reset(s, connection)) {
+        s->resets[connection]++;
+        return oversize ? ACT_OVERSIZE : ACT_CANCELLED;
+    }
+    return n >= 4 && n < 8 ? ACT_BAD : ACT_GOOD;
 }
 
 static bool begin(struct caller *c)
 {
     struct soak *s = c->soak;
-    c->act = choose(s);
     c->connection = (unsigned)roll(s, CONNECTIONS);
+    c->act = choose(s, c->connection);
     c->turns_to_cancel = c->act == ACT_CANCELLED ? 1 + (unsigned)roll(s, 3) : 0;
     s->totals.asked[c->act]++;
     if (c->act == ACT_BAD)
@@ -323,6 +335,7 @@ static unsigned settle(struct soak *s, const struct world *w)
 static bool soak_long(struct soak *s, const struct world *w, uint64_t calls, struct measure *warm, struct measure *end)
 {
     enum { PARTS = 20 };
+    s->began_ns = loop_now_ns(s->loop);
     unsigned wanted = settle(s, w);
     if (!wanted || !drive(s, calls / 4))
         return false;
