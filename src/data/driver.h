@@ -4,8 +4,8 @@
  * and complete their call on that same thread. State is guarded by the driver (memory: a lock a shard; sqlite: a writer thread
  * and reader connections; network drivers keep a pool for each loop, indexed by loop_id).
  *
- *   open (pool thread, may block; a bad path or a damaged file is reported here) ──▶ operations ──▶ close (no call in flight;
- *   pool thread, may block) */
+ *   open (pool thread, may block; a bad path or a damaged file is reported here) ──▶ operations ──▶ detach on each loop (no call
+ *   in flight) ──▶ close (pool thread, may block) */
 #ifndef PRISM_DATA_DRIVER_H
 #define PRISM_DATA_DRIVER_H
 
@@ -44,6 +44,9 @@ struct driver {
     bool expires;                            /* honours TTL */
     const void *implements[INTERFACE_COUNT]; /* ops struct of each interface, NULL: does not */
     enum err (*open)(const struct backend_open *, struct backend **ret_backend);
+    /* Optional: gives back what belongs to this loop (sockets, watches, timers), without blocking. Once for each loop, on its
+     * thread or after that thread has ended, also where no call came; never two at a time for the same loop. */
+    void (*detach)(struct backend *, struct loop *);
     void (*close)(struct backend *);
     /* Cheap and thread-safe: OK, or why not (diag). */
     enum err (*probe)(struct backend *, struct diag *);

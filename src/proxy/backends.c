@@ -40,6 +40,20 @@ void keeper_init(struct keeper *k, struct loop *loop, struct pool *pool)
     pthread_cond_init(&k->gone, NULL);
 }
 
+void keeper_set_loops(struct keeper *k, struct loop *const *loops, unsigned count)
+{
+    k->loops = loops;
+    k->loop_count = count;
+}
+
+void keeper_loops_run(struct keeper *k, bool run)
+{
+    k->loops_run = run;
+    for (unsigned i = 0; i < k->loop_count && !run; i++)
+        if (k->loops[i])
+            loop_turn(k->loops[i], false);
+}
+
 void keeper_fini(struct keeper *k)
 {
     assert(!k->first);
@@ -97,15 +111,33 @@ struct held *held_take(struct keeper *k, const struct driver *driver, const char
 
 /* --- the life of one --------------------------------------------------------------------------------------------------------- */
 
+static void free_held(struct held *held)
+{
+    mem_free(held->detaches);
+    mem_free(held);
+}
+
+static struct held *new_held(const struct keeper *keeper, const struct driver *driver, struct slice settings)
+{
+    struct held *held = mem_zalloc(sizeof *held + settings.size);
+    if (!held || !driver->detach || !keeper->loop_count)
+        return held;
+    held->detaches = mem_zalloc(keeper->loop_count * sizeof *held->detaches);
+    if (held->detaches)
+        return held;
+    mem_free(held);
+    return NULL;
+}
+
 enum err held_open(struct keeper *keeper, const struct driver *driver, const struct backend_open *open,
                    struct slice settings, struct held **ret_held)
 {
-    struct held *held = mem_zalloc(sizeof *held + settings.size);
+    struct held *held = new_held(keeper, driver, settings);
     if (!held)
         return ERR_NOMEM;
     enum err e = driver->open(open, &held->backend);
     if (e) {
-        mem_free(held);
+        free_held(held);
         return e;
     }
     held->keeper = keeper;
@@ -136,7 +168,7 @@ static void closed(struct work *work)
     struct held *held = (struct held *)((char *)work - offsetof(struct held, work));
     struct keeper *keeper = held->keeper;
     delist(keeper, held);
-    mem_free(held);
+    free_held(held);
     if (atomic_fetch_sub(&keeper->open, 1) == 1 && keeper->on_empty)
         keeper->on_empty(keeper->context);
 }
@@ -148,10 +180,38 @@ static void submit_close(struct task *task)
     pool_submit(held->keeper->pool, held->keeper->loop, &held->work);
 }
 
+/* A loop that was never made has nothing to give back. */
+static void detach(struct task *task)
+{
+    struct held_detach *d = (struct held_detach *)task;
+    struct held *held = d->held;
+    if (d->loop)
+        held->driver->detach(held->backend, d->loop);
+    if (atomic_fetch_sub(&held->attached, 1) != 1)
+        return;
+    held->task.run = submit_close;
+    loop_post(held->keeper->loop, &held->task);
+}
+
+static void submit_detach(struct task *task)
+{
+    struct held *held = (struct held *)((char *)task - offsetof(struct held, task));
+    const struct keeper *k = held->keeper;
+    atomic_init(&held->attached, k->loop_count);
+    for (unsigned i = 0; i < k->loop_count; i++) {
+        struct held_detach *d = &held->detaches[i];
+        *d = (struct held_detach){.task.run = detach, .held = held, .loop = k->loops[i]};
+        if (k->loops_run)
+            loop_post(d->loop, &d->task);
+        else
+            detach(&d->task);
+    }
+}
+
 void held_unref(struct held *held)
 {
     if (!held || atomic_fetch_sub_explicit(&held->refs, 1, memory_order_acq_rel) != 1)
         return;
-    held->task.run = submit_close;
+    held->task.run = held->detaches ? submit_detach : submit_close;
     loop_post(held->keeper->loop, &held->task);
 }

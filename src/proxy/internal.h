@@ -76,6 +76,7 @@ struct proxy {
     uint64_t drain_deadline_ns;
     /* Workers. */
     struct worker **workers;
+    struct loop **loops;       /* theirs, for the keeper of backends */
     struct worker_task *tasks; /* one a worker: for unready and drain */
     uint32_t worker_count;
     struct worker_task *hurry_tasks;

@@ -72,6 +72,11 @@ const char *worker_address(const struct worker *w)
     return rpc_server_address(w->server);
 }
 
+struct loop *worker_loop(const struct worker *w)
+{
+    return w->loop;
+}
+
 static void *run(void *context)
 {
     struct worker *w = context;

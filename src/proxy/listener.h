@@ -41,6 +41,7 @@ struct worker_task {
 enum err worker_new(const struct worker_options *, struct worker **ret_worker) __attribute__((warn_unused_result));
 enum err worker_listen(struct worker *, const char *address, struct diag *) __attribute__((warn_unused_result));
 const char *worker_address(const struct worker *);
+struct loop *worker_loop(const struct worker *);
 enum err worker_start(struct worker *) __attribute__((warn_unused_result));
 void worker_join(struct worker *);
 /* Drained and joined: lets go of its server and its snapshot. The loop stays until worker_free, for threads of backends that

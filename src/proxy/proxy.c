@@ -42,6 +42,7 @@ static void retire_workers(struct proxy *p)
 static void metrics_drained(void *context)
 {
     struct proxy *p = context;
+    keeper_loops_run(&p->keeper, false);
     retire_workers(p);
     snapshot_unref(p->snapshot);
     p->snapshot = NULL;
@@ -162,16 +163,18 @@ static enum err make_loop(struct proxy *p)
     keeper_init(&p->keeper, p->loop, p->pool);
     p->keeper.on_empty = backends_closed;
     p->keeper.context = p;
+    keeper_set_loops(&p->keeper, p->loops, p->worker_count);
     return e;
 }
 
 static enum err make_workers_room(struct proxy *p)
 {
     p->workers = arena_array(&p->arena, struct worker *, p->worker_count);
+    p->loops = arena_array(&p->arena, struct loop *, p->worker_count);
     p->tasks = arena_array(&p->arena, struct worker_task, p->worker_count);
     p->hurry_tasks = arena_array(&p->arena, struct worker_task, p->worker_count);
     p->reload.swaps = arena_array(&p->arena, struct worker_task, p->worker_count);
-    return p->workers && p->tasks && p->hurry_tasks && p->reload.swaps ? OK : ERR_NOMEM;
+    return p->workers && p->loops && p->tasks && p->hurry_tasks && p->reload.swaps ? OK : ERR_NOMEM;
 }
 
 static enum err open_data_dir(struct proxy *p, const struct config_proxy_config *root, struct diag *diag)
@@ -231,7 +234,10 @@ static enum err make_worker(struct proxy *p, uint32_t id, const char *address, s
                                            .calls_max = LIMIT_CALLS_IN_FLIGHT / p->worker_count,
                                            .connections_max = connections_each(p)};
     enum err e = worker_new(&options, &p->workers[id]);
-    return e ? e : worker_listen(p->workers[id], address, diag);
+    if (e)
+        return e;
+    p->loops[id] = worker_loop(p->workers[id]);
+    return worker_listen(p->workers[id], address, diag);
 }
 
 /* The first finds the port where it is 0; the others share it. */
@@ -272,6 +278,7 @@ static enum err start_workers(struct proxy *p)
     enum err e = OK;
     for (uint32_t i = 0; i < p->worker_count && !e; i++)
         e = worker_start(p->workers[i]);
+    keeper_loops_run(&p->keeper, !e);
     return e;
 }
 

@@ -32,6 +32,15 @@ static void close_backend(struct backend *b)
     mem_free(b);
 }
 
+static atomic_int detached;
+
+static void detach_backend(struct backend *b, struct loop *loop)
+{
+    CHECK(b->driver && loop);
+    CHECK_EQ(closed, 0);
+    detached++;
+}
+
 static const struct driver memory, sqlite;
 
 static enum err open_memory(const struct backend_open *open, struct backend **ret_backend)
@@ -45,14 +54,15 @@ static enum err open_sqlite(const struct backend_open *open, struct backend **re
 }
 
 static const struct driver memory = {.name = "memory", .open = open_memory, .close = close_backend};
-static const struct driver sqlite = {.name = "sqlite", .durable = true, .open = open_sqlite, .close = close_backend};
+static const struct driver sqlite = {
+    .name = "sqlite", .durable = true, .open = open_sqlite, .detach = detach_backend, .close = close_backend};
 static const struct driver *const drivers[] = {&memory, &sqlite};
 static const struct driver_registry registry = {drivers, 2};
 
 static enum err init(struct fixture *f)
 {
     *f = (struct fixture){0};
-    opened = closed = 0;
+    opened = closed = detached = 0;
     refuse = false;
     enum err e = loop_new(env_real(), 0, &f->loop);
     if (!e)
@@ -143,6 +153,30 @@ SCENARIO(a_reload_keeps_what_has_not_changed)
     }
     snapshot_unref(one);
     snapshot_unref(two);
+    fini(&f);
+    return e;
+}
+
+SCENARIO(each_loop_lets_go_before_a_backend_closes)
+{
+    struct fixture f;
+    struct snapshot *s = NULL;
+    enum err e = init(&f);
+    struct loop *loops[3] = {f.loop, f.loop}; /* the third was never made */
+    for (int run = 0; run < 2 && !e; run++) {
+        opened = closed = detached = 0;
+        keeper_set_loops(&f.keeper, loops, 3);
+        keeper_loops_run(&f.keeper, false);
+        e = make(&f, "namespaces: [{name: b, backend: sqlite}]\n", &s);
+        if (!e && run)
+            loops[2] = f.loop, keeper_loops_run(&f.keeper, true);
+        snapshot_unref(s);
+        while (!e && atomic_load(&f.keeper.open))
+            loop_turn(f.loop, true);
+        s = NULL;
+        if (!e)
+            CHECK_EQ(detached, run ? 3 : 2);
+    }
     fini(&f);
     return e;
 }
