@@ -127,6 +127,7 @@ enum {
     LIMIT_TOUCHED_KEYS = 10000,               /* deleted while transactions are open; past it these conflict too often */
     LIMIT_LOG_FRAMES = 16384,                 /* pages of SQLite's WAL; past it the writer waits for readers */
     LIMIT_CHECK_MS = 1000,                    /* of looking for damage when a database is opened */
+    LIMIT_BACKEND_TEST_MS = 5000,             /* of one `prismctl backend test` */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };
 /* clang-format on */

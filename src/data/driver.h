@@ -33,15 +33,20 @@ struct backend {
     const struct driver *driver;
 };
 
-/* A figure for `namespace describe` and metrics. */
+/* A figure for `namespace describe` and metrics. Remote drivers give at least connections, idle, in_flight, waiting, reconnects
+ * and errors, summed over their loops. */
 typedef void backend_stat_fn(void *context, const char *name, uint64_t value);
 
+/* A step of a test that has succeeded, such as "resolve", "connect", "tls", "authenticate", "round_trip". */
+typedef void backend_step_fn(void *context, const char *step, uint64_t took_ns);
+
 struct driver {
-    const char *name;                        /* "sqlite" */
-    const char *summary;                     /* one line for people */
-    bool durable;                            /* an acknowledged write survives a crash */
-    bool ordered_scan;                       /* scans come in bytewise order */
-    bool expires;                            /* honours TTL */
+    const char *name;    /* "sqlite" */
+    const char *summary; /* one line for people */
+    bool durable;        /* an acknowledged write survives a crash */
+    bool ordered_scan;   /* scans come in bytewise order */
+    bool expires;        /* honours TTL */
+    bool remote;         /* reached over a network: calls pass a guard (guard.h), errors are those of outcome.h */
     const void *implements[INTERFACE_COUNT]; /* ops struct of each interface, NULL: does not */
     enum err (*open)(const struct backend_open *, struct backend **ret_backend);
     /* Optional: gives back what belongs to this loop (sockets, watches, timers), without blocking. Once for each loop, on its
@@ -51,6 +56,10 @@ struct driver {
     /* Cheap and thread-safe: OK, or why not (diag). */
     enum err (*probe)(struct backend *, struct diag *);
     void (*stats)(struct backend *, backend_stat_fn *, void *context);
+    /* Makes a round trip on a connection of its own, for `prismctl backend test`: tells each step that succeeded, and of the one
+     * that failed what a person should do (diag; errors of outcome.h). Pool thread, blocks at most LIMIT_BACKEND_TEST_MS.
+     * NULL: probe is all there is to test. */
+    enum err (*test)(struct backend *, struct diag *, backend_step_fn *, void *context);
 };
 
 /* All drivers that a program has linked: given by cmd, never global. */
