@@ -10,7 +10,7 @@ ROOT    := build
 B       := $(if $(filter release,$(VARIANT)),$(ROOT),$(ROOT)/$(VARIANT))
 GEN     := $(ROOT)/gen
 
-PKGS    := libuv libnghttp2 openssl sqlite3 yaml-0.1 zlib
+PKGS    := libuv libnghttp2 openssl sqlite3 libpq yaml-0.1 zlib
 CC_release := gcc
 CC_asan    := clang
 CC_tsan    := clang
