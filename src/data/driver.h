@@ -48,6 +48,10 @@ struct driver {
     bool expires;        /* honours TTL */
     bool remote;         /* reached over a network: calls pass a guard (guard.h), errors are those of outcome.h */
     const void *implements[INTERFACE_COUNT]; /* ops struct of each interface, NULL: does not */
+    /* Optional: rules of a named backend's settings that only the driver knows, such as the form of connection, when configuration
+     * is loaded; reaches for nothing. diag_field names each field, relative to the backend, with what is allowed and the fix.
+     * Thread: any. */
+    enum err (*check)(const struct config_backend *, struct diag *);
     enum err (*open)(const struct backend_open *, struct backend **ret_backend);
     /* Optional: gives back what belongs to this loop (sockets, watches, timers), without blocking. Once for each loop, on its
      * thread or after that thread has ended, also where no call came; never two at a time for the same loop. */

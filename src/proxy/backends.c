@@ -6,16 +6,31 @@
 
 #include "base/mem.h"
 
-/* Of a namespace only the driver options count: a change of limits or TTL rules does not touch the store. */
+/* Of a namespace only the driver options count: a change of limits or TTL rules does not touch the store. Of a backend also where
+ * it connects to. */
+static bool is_option(const struct pb_field *field)
+{
+    return field->number >= 10 && field->card == PB_SINGULAR && (field->type == PB_MESSAGE || field->type == PB_STRING);
+}
+
+static enum err put_option(const struct pb_field *field, const void *at, struct buf *out)
+{
+    buf_printf(out, "%s:", field->name);
+    if (field->type == PB_MESSAGE)
+        return pb_encode_buf(field->message, *(void *const *)at, out);
+    const struct slice *text = at;
+    buf_printf(out, "%zu:", text->size);
+    buf_put_slice(out, *text);
+    return buf_err(out);
+}
+
 static enum err put_options(const struct pb_message *table, const void *message, struct buf *out)
 {
     for (uint32_t i = 0; i < table->field_count; i++) {
         const struct pb_field *field = &table->fields[i];
-        bool is_options = field->number >= 10 && field->type == PB_MESSAGE && field->card == PB_SINGULAR;
-        if (!is_options || !pb_has(field, message))
+        if (!is_option(field) || !pb_has(field, message))
             continue;
-        buf_printf(out, "%s:", field->name);
-        enum err e = pb_encode_buf(field->message, *(void *const *)((const char *)message + field->offset), out);
+        enum err e = put_option(field, (const char *)message + field->offset, out);
         if (e)
             return e;
     }

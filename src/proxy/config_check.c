@@ -129,6 +129,31 @@ static void check_options(const struct checker *c, const struct pb_message *tabl
     }
 }
 
+static void check_pool(const struct checker *c, const char *at, const struct config_pool *pool)
+{
+    char min[CONFIG_PATH_BYTES + 16];
+    snprintf(min, sizeof min, "%s.pool.min", at);
+    if (pool && pool->max && pool->min > pool->max)
+        config_report_at(c->report, min, "is above pool.max; lower it, or raise pool.max");
+}
+
+/* What the driver itself says of a backend's settings. */
+static void check_by_driver(const struct checker *c, const struct config_backend *backend, const struct driver *driver,
+                            const char *at)
+{
+    struct diag d;
+    diag_init(&d, c->report->arena);
+    enum err e = driver->check ? driver->check(backend, &d) : OK;
+    for (const struct diag_item *field = d.fields; field; field = field->next) {
+        const char *below = arena_printf(c->report->arena, "%s.%s", at, field->name);
+        config_report_at(c->report, below ? below : at, "%s", field->value);
+    }
+    if (e == ERR_NOMEM)
+        c->report->out_of_memory = true;
+    else if (e && !d.fields)
+        config_report_at(c->report, at, "%s", diag_message(&d));
+}
+
 static void check_backends(const struct checker *c)
 {
     for (uint32_t i = 0; i < c->root->backends.count; i++) {
@@ -144,8 +169,11 @@ static void check_backends(const struct checker *c)
         const struct driver *driver = driver_named(c->drivers, entry->value->type);
         if (!driver && entry->value->type.size)
             unknown_driver(c, type, entry->value->type);
-        else if (driver)
-            check_options(c, &config_backend_pb, entry->value, driver, at);
+        if (!driver)
+            continue;
+        check_options(c, &config_backend_pb, entry->value, driver, at);
+        check_pool(c, at, entry->value->pool);
+        check_by_driver(c, entry->value, driver, at);
     }
 }
 
@@ -259,6 +287,11 @@ static void check_namespace(const struct checker *c, uint32_t index)
     s.driver = config_driver_of(c->root, c->drivers, s.ns, &backend);
     if (s.ns->backend.size && !s.driver && !backend)
         unknown_backend(c, &s);
+    if (s.driver && s.driver->remote && !backend)
+        config_report_at(
+            c->report, PATH(&s, "backend"),
+            "`%s` needs a connection; write backends: {main: {type: %s, connection: …}} and name `main` here",
+            s.driver->name, s.driver->name);
     if (s.driver) {
         char at[CONFIG_PATH_BYTES];
         snprintf(at, sizeof at, "namespaces[%u]", index);
