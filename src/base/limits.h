@@ -16,6 +16,12 @@ enum {
     LIMIT_TAGS = 64,                          /* tags of one item */
     LIMIT_TAG_BYTES = 1024,                   /* name and value of one tag together */
     LIMIT_CURSOR_BYTES = 4096,
+    LIMIT_PLACE_BYTES = LIMIT_KEY_BYTES + 8,  /* what a cursor carries: a key, or a score and a member */
+    LIMIT_MEMBER_BYTES = 1024,                /* a member of a set or a sorted set: it is a key of an index everywhere */
+    LIMIT_COLLECTION_ITEMS = 1 << 30,         /* of one list, set or sorted set: positions fit 32 bits */
+    LIMIT_OPERATION_KEYS = 100,               /* collections that one union, intersection or difference reads */
+    LIMIT_OPERATION_MEMBERS = 100000,         /* that one such call looks at: it holds up a worker for some 20 ms */
+    LIMIT_WAITING_POPS = 10000,               /* blocking pops of a namespace that wait: each keeps its call's memory */
     LIMIT_NAMESPACE_NAME_BYTES = 64,
     LIMIT_NAMESPACES = 1024,
     LIMIT_BACKENDS = 100,

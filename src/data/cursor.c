@@ -1,7 +1,7 @@
 /* A cursor on the wire, little-endian:
  *
  *   1 byte   form, now 1          8 bytes  hash of the scan       8 bytes  items left of the limit, all ones: no limit
- *   1 … 1024 bytes  last key      8 bytes  MAC of all before it
+ *   1 … 1032 bytes  last key      8 bytes  MAC of all before it
  *
  * Invariant: nothing of a cursor is believed before its MAC has been compared. Comparing is one comparison of 64 bits, so its
  * time says nothing about where they differ. */
@@ -42,7 +42,7 @@ enum err cursor_encode(const uint8_t key[16], uint64_t scan_hash, uint64_t limit
 
 static bool is_genuine(const uint8_t key[16], struct slice cursor)
 {
-    if (cursor.size < CURSOR_MIN || cursor.size > CURSOR_MIN - 1 + LIMIT_KEY_BYTES)
+    if (cursor.size < CURSOR_MIN || cursor.size > CURSOR_MIN - 1 + LIMIT_PLACE_BYTES)
         return false;
     size_t signed_size = cursor.size - MAC_BYTES;
     return siphash24(key, slice_take(cursor, signed_size)) == get_u64(cursor.data + signed_size) &&

@@ -30,6 +30,14 @@ static int64_t duration_to_ms(const struct google_protobuf_duration *d)
     return d->seconds * 1000 + ms + (d->nanos % 1000000 > 0);
 }
 
+enum err kv_duration_ms(const struct google_protobuf_duration *d, int64_t *ret_ms)
+{
+    if (!duration_is_valid(d))
+        return ERR_FIELD_INVALID;
+    *ret_ms = duration_to_ms(d);
+    return OK;
+}
+
 static const char *duration_text(int64_t ms, char out[static DURATION_TEXT_BYTES])
 {
     int64_t longest_ms = INT64_MAX / 1000000;

@@ -42,6 +42,8 @@ enum err kv_expire(const struct namespace *, const struct google_protobuf_durati
 enum err kv_check_persist(const struct namespace *, struct diag *);
 /* How long a transaction may idle: LIMIT_TRANSACTION_IDLE_MS where asked is NULL; capped. ERR_FIELD_INVALID: 0 or less. */
 enum err kv_transaction_idle(const struct google_protobuf_duration *asked, struct diag *, int64_t *ret_idle_ms);
+/* A duration in milliseconds, rounded up. ERR_FIELD_INVALID: not a valid duration. */
+enum err kv_duration_ms(const struct google_protobuf_duration *, int64_t *ret_ms);
 /* ERR_KEY_INVALID with the field named. */
 enum err kv_check_key(struct slice key, struct diag *, const char *field);
 /* Tags as stored: the encoding of a KeyValueItem that has tags alone. Checks LIMIT_TAGS and LIMIT_TAG_BYTES. The entries of

@@ -145,6 +145,8 @@ static enum err take_cursor(struct kv_scan *s, struct slice cursor)
     enum err e = cursor_decode(call->ns->cursor_key, s->scan_hash, cursor, &call->diag, &left, &s->last_key);
     if (e)
         return e;
+    if (s->last_key.size > LIMIT_KEY_BYTES)
+        return ERR_CURSOR_INVALID;
     keep_position(s);
     if (left < s->limit_left)
         s->limit_left = left;
