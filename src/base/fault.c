@@ -11,6 +11,7 @@ extern struct fault_point *const __stop_fault_points[] __attribute__((weak));
 struct plan {
     struct slice name; /* with any: of names that begin with it */
     bool any;
+    bool onwards;
     uint32_t numerator, denominator;
 };
 
@@ -29,6 +30,7 @@ bool fault_fires(struct fault_point *p)
 {
     uint64_t pass = atomic_fetch_add_explicit(&p->passes, 1, memory_order_relaxed) + 1;
     bool fires = p->denominator ? hash_mix(p->seed + pass * 0x9E3779B97F4A7C15u) % p->denominator < p->numerator
+                 : p->onwards   ? pass >= p->numerator
                                 : pass == p->numerator;
     if (fires)
         atomic_fetch_add_explicit(&p->fired, 1, memory_order_relaxed);
@@ -71,9 +73,11 @@ static bool parse_plan(struct slice text, struct plan *ret_plan)
         when = slice_skip(when, 1);
     if ((plan.name.size == 0 && !plan.any) || !take_number(&when, &plan.numerator))
         return false;
-    if (!nth && (when.size == 0 || when.data[0] != '/'))
+    bool more = when.size && when.data[0] == (nth ? '+' : '/');
+    if (!nth && !more)
         return false;
-    when = slice_skip(when, nth ? 0 : 1);
+    plan.onwards = nth && more;
+    when = slice_skip(when, more ? 1 : 0);
     if ((!nth && !take_number(&when, &plan.denominator)) || when.size)
         return false;
     *ret_plan = plan;
@@ -90,6 +94,7 @@ static void arm_point(const struct plan *plan, struct fault_point *p, uint64_t s
 {
     p->numerator = plan->numerator;
     p->denominator = plan->denominator;
+    p->onwards = plan->onwards;
     p->seed = hash_fast(slice_str(p->name), seed);
     atomic_store_explicit(&p->passes, 0, memory_order_relaxed);
     atomic_store_explicit(&p->fired, 0, memory_order_relaxed);

@@ -3,8 +3,9 @@
  *   if (FAULT("sqlite.commit"))
  *       return ERR_IO;                      as if the disk had said so
  *
- *   fault_arm("sqlite.commit=1/10,journal.append=@3", 42);
- *       every tenth commit fails on average, chosen by the seed 42; the third append fails, the others do not
+ *   fault_arm("sqlite.commit=1/10,journal.append=@3,mem.alloc=@7+", 42);
+ *       every tenth commit fails on average, chosen by the seed 42; the third append fails, the others do not; the seventh
+ *       allocation and all after it fail
  *
  * Always compiled in. While a point is not armed it costs one load and one branch not taken. What fires depends on the seed,
  * the point's name and the number of the pass alone: the same run fails the same way.
@@ -23,7 +24,8 @@ struct fault_point {
     const char *name;
     atomic_uint armed;    /* 0: never fires */
     uint32_t numerator;   /* fires in numerator of denominator passes… */
-    uint32_t denominator; /* …or, where this is 0, in pass number numerator alone */
+    uint32_t denominator; /* …or, where this is 0, in pass number numerator… */
+    bool onwards;         /* …and in all later ones; otherwise in that one alone */
     uint64_t seed;
     atomic_uint_fast64_t passes; /* while armed */
     atomic_uint_fast64_t fired;
@@ -38,7 +40,8 @@ struct fault_point {
     })
 bool fault_fires(struct fault_point *);
 
-/* Arms what the list names: name=N/M (N of M passes), name=@N (the N-th pass from now on), separated by commas; a name may
+/* Arms what the list names: name=N/M (N of M passes), name=@N (the N-th pass from now on), name=@N+ (that and all later
+ * ones), separated by commas; a name may
  * end in * and then means all that begin so. Counters of these start over. ERR_INVALID_ARGUMENT: the list is not of this
  * form; ERR_NOT_FOUND: a name matches nothing. Nothing is armed then. */
 enum err fault_arm(const char *list, uint64_t seed) __attribute__((warn_unused_result));

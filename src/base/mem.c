@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
+
 static _Thread_local uint64_t thread_count;
 static _Thread_local uint64_t fail_at; /* value of thread_count at which to fail; 0: never */
 static _Thread_local bool fail_forever;
@@ -13,6 +15,8 @@ static atomic_int_fast64_t live;
 static bool refuse(void)
 {
     thread_count++;
+    if (FAULT("mem.alloc"))
+        return true;
     if (__builtin_expect(fail_at == 0, 1))
         return false;
     bool hit = thread_count == fail_at || (fail_forever && thread_count > fail_at);

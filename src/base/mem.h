@@ -1,7 +1,8 @@
 /* The one place that calls malloc. Every allocation is counted, and a test can make the n-th fail.
  *
  * Thread: any. The counters and the failure plan belong to the calling thread, so that a replayed unit test sees only its own
- * allocations; mem_live() is the exception and counts the process. */
+ * allocations; mem_live() is the exception and counts the process, and so does the fault point mem.alloc (fault.h), with which
+ * the n-th allocation of any thread fails. */
 #ifndef PRISM_BASE_MEM_H
 #define PRISM_BASE_MEM_H
 

@@ -35,7 +35,8 @@ static const char help[] =
     "  --metrics-listen HOST:PORT metrics, health, operations; default 127.0.0.1:9090\n"
     "  --workers N                event loops; default: the number of cores\n"
     "  --log-level LEVEL          debug, info, warn or error; default info\n"
-    "  --faults NAME=N/M,...      let things go wrong, for tests: N of M passes of a fault point; NAME=@N: the N-th\n"
+    "  --faults NAME=N/M,...      let things go wrong, for tests: N of M passes of a fault point; NAME=@N: the N-th;\n"
+    "                             NAME=@N+: that and all later ones\n"
     "  --help, --version\n"
     "\n"
     "What the command line says goes before what the file says. Once it serves, it prints one line of JSON:\n"
@@ -123,7 +124,7 @@ static void take_option(struct command *c, int option)
         break;
     case OPTION_FAULTS:
         if (fault_arm(optarg, 1))
-            usage_error("--faults takes names of fault points, NAME=N/M or NAME=@N, not `%s`", optarg);
+            usage_error("--faults takes names of fault points, NAME=N/M, NAME=@N or NAME=@N+, not `%s`", optarg);
         break;
     case OPTION_HELP:
         fputs(help, stdout);
@@ -199,5 +200,8 @@ int main(int argc, char **argv)
 {
     struct command c = parse(argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a full disk, not the end */
+    if (sqlite_use_base_memory())
+        return err_row(ERR_INTERNAL)->exit_code;
     return c.check ? check_config(&c.source) : serve(&c.source);
 }

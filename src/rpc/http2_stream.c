@@ -327,6 +327,28 @@ static nghttp2_nv status_field(struct h2_stream *s, unsigned status)
                         NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
+/* RFC 9113 7; gRPC's mapping of statuses to codes (PROTOCOL-HTTP2.md, Errors). */
+static uint32_t code_for(enum err e)
+{
+    switch (err_row(e)->grpc) {
+    case 1:
+    case 4:
+        return NGHTTP2_CANCEL;
+    case 8:
+        return NGHTTP2_ENHANCE_YOUR_CALM;
+    case 14:
+        return NGHTTP2_REFUSED_STREAM;
+    default:
+        return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
+/* The caller is told that memory is short: nothing of it is wrong on this side. */
+static void run_short(struct h2_stream *s)
+{
+    reset_stream(s, code_for(ERR_NOMEM));
+}
+
 static void respond(struct http_exchange *x, unsigned status, const struct http_header *headers, size_t count)
 {
     struct h2_stream *s = stream_of(x);
@@ -337,7 +359,7 @@ static void respond(struct http_exchange *x, unsigned status, const struct http_
     if (fields)
         fields[0] = status_field(s, status);
     if (!fields || !fields[0].value) {
-        reset_stream(s, NGHTTP2_INTERNAL_ERROR);
+        run_short(s);
         return;
     }
     s->response = fields;
@@ -370,7 +392,7 @@ static enum flow write_body(struct http_exchange *x, const struct slice *parts, 
         h->accounts.stalled_since_ns = loop_now_ns(x->loop);
     h->buffered_bytes += waiting(s) - before;
     if (buf_err(&s->out)) {
-        reset_stream(s, NGHTTP2_INTERNAL_ERROR);
+        run_short(s);
         return FLOW_HOLD;
     }
     mark_dirty(s);
@@ -386,29 +408,13 @@ static void finish(struct http_exchange *x, const struct http_header *trailers, 
         return;
     assert(s->responded && !s->finished);
     if (count && !(s->trailers = copy_fields(s, 0, trailers, count))) {
-        reset_stream(s, NGHTTP2_INTERNAL_ERROR);
+        run_short(s);
         return;
     }
     s->trailer_count = count;
     s->finished = true;
     s->held = false;
     mark_dirty(s);
-}
-
-/* RFC 9113 7; gRPC's mapping of statuses to codes (PROTOCOL-HTTP2.md, Errors). */
-static uint32_t code_for(enum err e)
-{
-    switch (err_row(e)->grpc) {
-    case 1:
-    case 4:
-        return NGHTTP2_CANCEL;
-    case 8:
-        return NGHTTP2_ENHANCE_YOUR_CALM;
-    case 14:
-        return NGHTTP2_REFUSED_STREAM;
-    default:
-        return NGHTTP2_INTERNAL_ERROR;
-    }
 }
 
 static void reset(struct http_exchange *x, enum err e)
@@ -456,8 +462,10 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (s->trailer_count) {
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        if (nghttp2_submit_trailer(session, id, s->trailers, s->trailer_count) != 0)
-            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        if (nghttp2_submit_trailer(session, id, s->trailers, s->trailer_count) != 0) {
+            run_short(s);
+            return NGHTTP2_ERR_DEFERRED;
+        }
     }
     return (ssize_t)size;
 }
@@ -492,7 +500,7 @@ static void submit(struct h2_stream *s)
     if (s->submitted)
         nghttp2_session_resume_data(s->h2->session, s->id); /* an error says that it is not deferred: fine */
     else if (submit_response(s) != 0)
-        reset_stream(s, NGHTTP2_INTERNAL_ERROR);
+        run_short(s);
 }
 
 void h2_submit_dirty(struct h2 *h)

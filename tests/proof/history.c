@@ -245,7 +245,7 @@ static enum err ask(struct caller *c, struct rpc_client *client)
         expect(c, &request.cas, expected);
     }
     c->op.began_ns = now_ns();
-    return call_send(client, &options, methods[c->op.kind].request, &request, &events, c, &c->call);
+    return world_call(client, &options, methods[c->op.kind].request, &request, &events, c, &c->call);
 }
 
 static bool begin(struct caller *c)

@@ -99,7 +99,7 @@ static enum err send_to(struct caller *c, const char *ns, const char *path, cons
     struct http_header metadata = {SLICE("prism-namespace"), slice_str(ns)};
     struct rpc_client_call_options options = {
         .path = path, .metadata = &metadata, .metadata_count = 1, .timeout_ns = TIMEOUT_NS};
-    return call_send(c->soak->clients[c->connection], &options, table, request, &events, c, &c->call);
+    return world_call(c->soak->clients[c->connection], &options, table, request, &events, c, &c->call);
 }
 
 /* One call in ten goes to SQLite, which waits for the disk. */

@@ -116,9 +116,9 @@ unsigned world_descriptors(const struct world *w)
 
 /* --- calls ------------------------------------------------------------------------------------------------------------------- */
 
-enum err call_send(struct rpc_client *client, const struct rpc_client_call_options *options,
-                   const struct pb_message *table, const void *request, const struct rpc_client_events *events,
-                   void *user, struct rpc_client_call **ret_call)
+enum err world_call(struct rpc_client *client, const struct rpc_client_call_options *options,
+                    const struct pb_message *table, const void *request, const struct rpc_client_events *events,
+                    void *user, struct rpc_client_call **ret_call)
 {
     struct buf encoded;
     buf_init(&encoded, LIMIT_CALL_ARENA_BYTES);

@@ -1,7 +1,7 @@
 /* The running gateway from outside: a prism-proxy process of our own, ended by its pid, and calls to it. One thread.
  *
  *   world_start(&w, "build/prism-proxy", "/tmp/folder");    it listens on a free port of 127.0.0.1
- *   call_send(client, &call_options, &x_request_pb, &request, &events, user, &call);
+ *   world_call(client, &call_options, &x_request_pb, &request, &events, user, &call);
  *   world_stop(&w);                                         exit code */
 #ifndef PRISM_TESTS_WORLD_H
 #define PRISM_TESTS_WORLD_H
@@ -26,9 +26,9 @@ unsigned long world_resident_kib(const struct world *);
 unsigned world_descriptors(const struct world *);
 
 /* A call with one request, which is sent whole. */
-enum err call_send(struct rpc_client *, const struct rpc_client_call_options *, const struct pb_message *,
-                   const void *request, const struct rpc_client_events *, void *user,
-                   struct rpc_client_call **ret_call);
+enum err world_call(struct rpc_client *, const struct rpc_client_call_options *, const struct pb_message *,
+                    const void *request, const struct rpc_client_events *, void *user,
+                    struct rpc_client_call **ret_call);
 
 /* Settings of a program: --name VALUE pairs, each a row. false: said what is wrong. */
 struct setting {

@@ -52,6 +52,8 @@ TEST(fault_points_fire_in_one_pass_when_asked)
     CHECK_ERR(fault_arm("test.commit=@3,test.append=@1", 0), OK);
     CHECK(!commit() && !commit() && commit() && !commit());
     CHECK(append() && !append());
+    CHECK_ERR(fault_arm("test.commit=@3+", 0), OK);
+    CHECK(!commit() && !commit() && commit() && commit() && commit());
     CHECK_ERR(fault_arm("test.*=1/1", 0), OK);
     CHECK(commit() && append());
     fault_disarm_all();
@@ -59,10 +61,13 @@ TEST(fault_points_fire_in_one_pass_when_asked)
 
 TEST(fault_lists_are_checked_before_anything_is_armed)
 {
-    static const char *const bad[] = {
-        "test.commit",      "test.commit=",      "test.commit=1",           "test.commit=1/",
-        "test.commit=0/1",  "test.commit=@0",    "test.commit=@1/2",        "=1/1",
-        "test.commit=1/1x", "test.commit=1/1,,", "test.commit=4294967296/1"};
+    static const char *const bad[] = {"test.commit",      "test.commit=",
+                                      "test.commit=1",    "test.commit=1/",
+                                      "test.commit=0/1",  "test.commit=@0",
+                                      "test.commit=@1/2", "=1/1",
+                                      "test.commit=1/1x", "test.commit=1/1,,",
+                                      "test.commit=@3++", "test.commit=@+",
+                                      "test.commit=1/2+", "test.commit=4294967296/1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (fault_arm(bad[i], 0) != ERR_INVALID_ARGUMENT)
             test_fail(__FILE__, __LINE__, "\"%s\" is taken for a list", bad[i]);
