@@ -27,7 +27,7 @@ from starved_paths import Refused, Lost  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ALLOCATIONS_MAX = 5000     # a request that goes on for longer does not end
-SETTLE_S = 10
+SETTLE_S = 3 
 KEPT_BLOCKS_MAX = 24       # caches that grow once: a leak in each replay is more
 COLD = ("grpc_set", "grpc_get", "grpc_delete", "grpc_expiry", "grpc_swap", "grpc_batch_set", "grpc_scan", "grpc_count", "grpc_transaction")
 
