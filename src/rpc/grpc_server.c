@@ -6,8 +6,8 @@
  *   body ──▶ pending (client streams, handler busy) ──▶ reader ──▶ inflate? ──▶ message ──▶ handler
  *        └──────────────────────────────────────────────▲
  *
- * Choices where the specification leaves one: a malformed grpc-timeout is INTERNAL; more than one message of a unary call is
- * INTERNAL, none UNIMPLEMENTED; a missing te header is tolerated.
+ * Choices where the specification leaves one: a malformed grpc-timeout is INTERNAL; a missing te header is tolerated. A unary
+ * call with any other number of messages than one is UNIMPLEMENTED (statuscodes.md, "request cardinality violation").
  * Source: grpc/doc/PROTOCOL-HTTP2.md, compression.md, statuscodes.md. */
 #include <assert.h>
 #include <stdio.h>
@@ -122,7 +122,7 @@ static enum err take_single(struct grpc_call *g, struct block *block, struct sli
     struct diag *d = &g->call.rpc.diag;
     while (data.size) {
         if (g->message_count)
-            return diag_set(d, ERR_GRPC_MALFORMED, "more than one message for a method that takes one");
+            return diag_set(d, ERR_UNIMPLEMENTED, "more than one message for a method that takes one");
         bool complete;
         enum err e = read_message(g, block, &data, &g->message, &complete);
         if (e)
@@ -381,6 +381,15 @@ static void put_details(struct wire_call *c, struct field_list *list, enum err e
     put_field(list, SLICE("grpc-status-details-bin"), slice_of(text, size));
 }
 
+/* What the handler has added goes before ours: a forwarder hands on what it was told. */
+static bool has_details(const struct wire_call *c)
+{
+    for (const struct call_field *f = c->trailers; f; f = f->next)
+        if (slice_eq(f->header.name, SLICE("grpc-status-details-bin")))
+            return true;
+    return false;
+}
+
 /* Not inside a character of UTF-8. */
 static struct slice cut(struct slice text, size_t size)
 {
@@ -406,7 +415,8 @@ static void put_status(struct wire_call *c, struct field_list *list, enum err e)
     put_field(list, SLICE("grpc-status"), slice_str(codes[err_row(e)->grpc]));
     if (e) {
         put_message(c, list, e);
-        put_details(c, list, e);
+        if (!c->rpc.server->options.plain_status && !has_details(c))
+            put_details(c, list, e);
     }
     if (e == ERR_COMPRESSION_UNKNOWN)
         put_field(list, SLICE("grpc-accept-encoding"), SLICE("identity,gzip"));
@@ -434,6 +444,8 @@ static void finish(struct wire_call *c, enum err e)
     struct field_list list = {new_fields(c, count), 0};
     if (!list.items)
         return;
+    if (c->headers) /* apart from the trailers, which they would become in a response without messages */
+        send_headers(c);
     if (c->headers_sent) {
         put_status(c, &list, e);
         http_finish(c->exchange, list.items, list.count);

@@ -280,46 +280,88 @@ static const struct endpoint *find_page(const struct rpc_server *s, const struct
     return server_find(s, slice_of(key, x->method.size + 1 + x->path.size));
 }
 
-static bool is_grpc(const struct http_exchange *x)
+/* What follows "application/grpc" in the content type: "", "+proto", ";…". Of another one: false. */
+static bool is_grpc(const struct http_exchange *x, struct slice *ret_rest)
 {
     struct slice type = http_header_get(x, "content-type"), grpc = SLICE("application/grpc");
-    if (x->http1 || !slice_starts_with(type, grpc) || !slice_eq(x->method, SLICE("POST")))
+    if (x->http1 || !slice_starts_with(type, grpc))
         return false;
-    struct slice rest = slice_skip(type, grpc.size);
+    *ret_rest = slice_skip(type, grpc.size);
+    return ret_rest->size == 0 || *ret_rest->data == ';' || *ret_rest->data == '+';
+}
+
+static enum err check_grpc(const struct http_exchange *x, struct slice rest)
+{
+    if (!slice_eq(x->method, SLICE("POST")))
+        return ERR_HTTP_METHOD;
     if (slice_starts_with(rest, SLICE("+proto")))
         rest = slice_skip(rest, 6);
-    return rest.size == 0 || rest.data[0] == ';';
+    return rest.size == 0 || *rest.data == ';' ? OK : ERR_CODEC_UNKNOWN;
+}
+
+/* A call of a method by something that is neither gRPC nor HTTP/JSON: it must not take the answer for a success, nor for
+ * ours ("Content-Type", PROTOCOL-HTTP2.md). */
+static bool is_foreign(const struct http_exchange *x, const struct endpoint *method)
+{
+    struct slice type = http_header_get(x, "content-type");
+    return method && method->method && !x->http1 && type.size > 0 && slice_eq(x->method, SLICE("POST")) &&
+           !slice_starts_with(type, SLICE("application/json"));
+}
+
+static void refuse_grpc(struct http_exchange *x, unsigned http_status, enum err e)
+{
+    char status[4];
+    int size = snprintf(status, sizeof status, "%u", err_row(e)->grpc);
+    struct http_header h[] = {{SLICE("content-type"), SLICE("application/grpc")},
+                              {SLICE("grpc-status"), slice_of(status, (size_t)size)},
+                              {SLICE("grpc-message"), slice_str(err_row(e)->text)}};
+    http_respond(x, http_status, h, 3);
+    http_finish(x, NULL, 0);
+    http_release(x);
+}
+
+static void refuse_http(struct http_exchange *x, enum err e)
+{
+    struct slice text = slice_str(err_row(e)->text);
+    struct http_header h[] = {{SLICE("content-type"), SLICE("text/plain; charset=utf-8")}};
+    http_respond(x, err_row(e)->http, h, 1);
+    http_write(x, &text, 1);
+    http_finish(x, NULL, 0);
+    http_release(x);
+}
+
+void http_refuse(struct http_exchange *x, enum err e)
+{
+    struct slice rest;
+    if (is_grpc(x, &rest))
+        refuse_grpc(x, 200, e);
+    else
+        refuse_http(x, e);
+}
+
+/* What is almost gRPC gets the status of both: proxies look at HTTP's, clients at gRPC's. */
+static void dispatch_grpc(struct http_exchange *x, const struct endpoint *method, struct slice rest)
+{
+    enum err e = check_grpc(x, rest);
+    if (e)
+        refuse_grpc(x, err_row(e)->http, e);
+    else
+        grpc_start(x, method);
 }
 
 void http_dispatch(struct http_exchange *x)
 {
     const struct endpoint *page;
     const struct endpoint *method = server_find(x->server, x->path);
-    if (is_grpc(x))
-        grpc_start(x, method);
+    struct slice rest;
+    if (is_grpc(x, &rest))
+        dispatch_grpc(x, method, rest);
+    else if (is_foreign(x, method))
+        refuse_http(x, ERR_HTTP_MEDIA_TYPE);
     else if ((page = find_page(x->server, x)))
         page->page(page->context, x);
     else
         json_start(x);
-}
-
-void http_refuse(struct http_exchange *x, enum err e)
-{
-    struct slice text = slice_str(err_row(e)->text);
-    if (is_grpc(x)) {
-        char status[4];
-        int size = snprintf(status, sizeof status, "%u", err_row(e)->grpc);
-        struct http_header h[] = {{SLICE("content-type"), SLICE("application/grpc")},
-                                  {SLICE("grpc-status"), slice_of(status, (size_t)size)},
-                                  {SLICE("grpc-message"), text}};
-        http_respond(x, 200, h, 3);
-    } else {
-        struct http_header h[] = {{SLICE("content-type"), SLICE("text/plain; charset=utf-8")}};
-        http_respond(x, err_row(e)->http, h, 1);
-        http_write(x, &text, 1);
-    }
-    http_finish(x, NULL, 0);
-    http_release(x);
 }
 
 struct slice http_header_get(const struct http_exchange *x, const char *name)

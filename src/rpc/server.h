@@ -59,7 +59,8 @@ struct rpc_call {
 struct slice rpc_metadata(const struct rpc_call *, const char *name);
 /* All of one name or all: iterate from 0 until false. */
 bool rpc_metadata_at(const struct rpc_call *, uint32_t index, struct http_header *ret_header);
-/* Response metadata before the first message, trailers before rpc_finish. Copied; -bin values given raw. */
+/* Response metadata before the first message, trailers before rpc_finish. Copied; -bin values given raw. A trailer
+ * grpc-status-details-bin takes the place of the details that rpc_finish would make of the diag. */
 void rpc_header_add(struct rpc_call *, const char *name, struct slice value);
 void rpc_trailer_add(struct rpc_call *, const char *name, struct slice value);
 /* Sends the response headers now instead of with the first message. */
@@ -86,6 +87,7 @@ struct rpc_server_options {
                         uint64_t bytes_out); /* log, metrics; may be NULL */
     void *context;
     uint32_t connections_max; /* of this server */
+    bool plain_status; /* errors travel without details of ours; a handler may still add grpc-status-details-bin */
 };
 enum err rpc_server_new(const struct rpc_server_options *, struct rpc_server **ret_server)
     __attribute__((warn_unused_result));

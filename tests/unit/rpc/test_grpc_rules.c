@@ -33,7 +33,7 @@ static int status_of(struct slice body)
 TEST(a_unary_method_takes_one_whole_message)
 {
     CHECK_EQ(status_of(SLICE("\0\0\0\0\0")), 0);
-    CHECK_EQ(status_of(SLICE("\0\0\0\0\0\0\0\0\0\0")), INTERNAL);
+    CHECK_EQ(status_of(SLICE("\0\0\0\0\0\0\0\0\0\0")), UNIMPLEMENTED);
     CHECK_EQ(status_of(SLICE_EMPTY), UNIMPLEMENTED);
     CHECK_EQ(status_of(SLICE("\0\0\0")), INTERNAL);
     CHECK_EQ(status_of(SLICE("\0\0\0\0\7abc")), INTERNAL);
@@ -138,6 +138,17 @@ static struct raw_answer http_answer(const char *method, const char *type, const
     CHECK(a.ended);
     raw_close(&r);
     return a;
+}
+
+TEST(what_is_almost_grpc_gets_the_status_of_both)
+{
+    struct raw_answer a = http_answer("POST", "application/grpc+json", NULL);
+    CHECK_EQ(a.http_status, 415);
+    CHECK_EQ(a.grpc_status, UNIMPLEMENTED);
+    CHECK_EQ(a.data_bytes, 0);
+    a = http_answer("DELETE", "application/grpc", NULL);
+    CHECK_EQ(a.http_status, 405);
+    CHECK_EQ(a.grpc_status, UNIMPLEMENTED);
 }
 
 TEST(other_content_types_and_methods_are_answered_in_http)

@@ -154,6 +154,29 @@ TEST(metadata_travels_both_ways)
     world_close(&w);
 }
 
+TEST(a_failed_call_keeps_its_headers_and_trailers_apart)
+{
+    static const struct http_header metadata[] = {{SLICE("x-grpc-test-echo-initial"), SLICE("first")},
+                                                  {SLICE("x-grpc-test-echo-trailing-bin"), SLICE("last")}};
+    struct world w;
+    struct script s;
+    struct grpc_testing_echo_status status = {.code = UNKNOWN};
+    struct grpc_testing_simple_request request = {.response_status = &status};
+    struct rpc_client_call_options o = {.metadata = metadata, .metadata_count = 2};
+    open_world(&w);
+    simple_call(&s, &w, "UnaryCall", &request, &o);
+    CHECK_EQ(s.status, UNKNOWN);
+    CHECK_EQ(s.headers_count, 1);
+    CHECK_SLICE(s.header, SLICE("first"));
+    CHECK_SLICE(s.trailer, SLICE("last"));
+    script_fini(&s);
+    simple_call(&s, &w, "UnaryCall", &request, NULL);
+    CHECK_EQ(s.status, UNKNOWN);
+    CHECK_EQ(s.headers_count, 0); /* nothing to keep apart: the status is in the only headers */
+    script_fini(&s);
+    world_close(&w);
+}
+
 TEST(messages_are_compressed_both_ways)
 {
     struct world w;
