@@ -169,6 +169,7 @@ endif
 $(B)/bench/%: $(B)/obj/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(B)/bench/gateway/raw_client: $(B)/obj/bench/gateway/raw_h2.o
 .PHONY: bench-pb bench-memory
 bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
 	@$<
@@ -176,7 +177,7 @@ bench-memory: $(B)/bench/memory ## nanoseconds an operation of the memory driver
 	@$<
 
 .PHONY: bench
-bench: build $(B)/bench/gateway/bare_http2 ## the gateway beside a bare HTTP/2 server: writes docs/benchmarks.md
+bench: build $(B)/bench/gateway/bare_http2 $(B)/bench/gateway/raw_client ## the gateway beside a bare HTTP/2 server: writes docs/benchmarks.md
 	@bench/gateway/run
 
 .PHONY: bench-sqlite
