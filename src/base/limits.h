@@ -123,6 +123,8 @@ enum {
 
     /* Workers and queues inside. */
     LIMIT_WORKERS = 64,
+    LIMIT_SPIN_MS = 1,                        /* looking for events before sleeping: more gains nothing */
+    LIMIT_CONGESTION_NAME_BYTES = 15,         /* TCP_CA_NAME_MAX of the kernel, without its end */
     LIMIT_POOL_THREADS = 16,
     LIMIT_MAILBOX_MESSAGES = 65536,
     LIMIT_WRITE_QUEUE = 10000,                /* writes waiting for a backend's single writer */

@@ -11,6 +11,7 @@
 #include "google/protobuf/duration.pb.h"
 #include "proxy/config.h"
 #include "proxy/nearest.h"
+#include "rt/congestion.h"
 
 struct checker {
     const struct config_proxy_config *root;
@@ -40,6 +41,14 @@ int64_t config_duration_ms(const struct google_protobuf_duration *d)
     if (d->seconds > INT64_MAX / 1000 - 1)
         return INT64_MAX;
     return d->seconds * 1000 + (d->nanos + 999999) / 1000000;
+}
+
+int64_t config_duration_ns(const struct google_protobuf_duration *d)
+{
+    enum { SECONDS_MAX = 1000000000 };
+    if (!d)
+        return 0;
+    return d->seconds > SECONDS_MAX ? INT64_MAX : d->seconds * 1000000000 + d->nanos;
 }
 
 const struct config_backend *config_backend_named(const struct config_proxy_config *root, struct slice name)
@@ -342,12 +351,28 @@ static void check_addresses(const struct checker *c)
                          SLICE_ARG(c->root->metrics_listen));
 }
 
+static void check_transport(const struct checker *c)
+{
+    const struct config_transport *transport = c->root->transport;
+    char choice[LIMIT_CONGESTION_NAME_BYTES + 1];
+    if (!transport)
+        return;
+    check_at_most(c, "transport.spin", transport->spin, LIMIT_SPIN_MS);
+    snprintf(choice, sizeof choice, "%.*s", SLICE_ARG(transport->congestion_control));
+    if (choice[0] && !congestion_is_available(choice))
+        config_report_at(c->report, "transport.congestion_control",
+                         "`%s` is not available on this machine; take auto, system, or a name listed in "
+                         "/proc/sys/net/ipv4/tcp_allowed_congestion_control",
+                         choice);
+}
+
 void config_check(const struct config_proxy_config *root, const struct driver_registry *drivers,
                   struct config_report *report)
 {
     struct checker c = {root, drivers, report};
     check_addresses(&c);
     check_tls(&c);
+    check_transport(&c);
     check_positive(&c, "drain_timeout", root->drain_timeout);
     check_at_most(&c, "drain_timeout", root->drain_timeout, LIMIT_DRAIN_MS_MAX);
     check_backends(&c);

@@ -95,6 +95,15 @@ static bool complete_log(const struct config_source *source, struct arena *arena
     return true;
 }
 
+static bool complete_transport(struct arena *arena, struct config_proxy_config *root)
+{
+    struct config_transport *transport = present(arena, &config_transport_pb, &root->transport);
+    if (!transport)
+        return false;
+    text_default(&transport->congestion_control, NULL, "auto");
+    return duration_default(arena, &transport->spin, 0);
+}
+
 bool config_complete(const struct config_source *source, struct config *config)
 {
     struct config_proxy_config *root = config->root;
@@ -108,6 +117,6 @@ bool config_complete(const struct config_source *source, struct config *config)
     for (uint32_t i = 0; i < root->namespaces.count; i++)
         if (!complete_namespace(&config->arena, PB_AT(root->namespaces, struct config_namespace *, i)))
             return false;
-    return complete_log(source, &config->arena, root) &&
+    return complete_transport(&config->arena, root) && complete_log(source, &config->arena, root) &&
            duration_default(&config->arena, &root->drain_timeout, LIMIT_DRAIN_MS);
 }

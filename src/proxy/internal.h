@@ -12,7 +12,7 @@ enum proxy_state { PROXY_STARTING, PROXY_SERVING, PROXY_LEAVING, PROXY_DRAINING,
 
 /* --- reload.c ---------------------------------------------------------------------------------------------------------------- */
 
-enum { RESTART_SETTINGS_MAX = 8 };
+enum { RESTART_SETTINGS_MAX = 16 };
 
 struct reload_result {
     enum err err;

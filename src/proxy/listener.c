@@ -42,6 +42,7 @@ static enum err make_server(struct worker *w)
     w->front.measure = w->options.measure;
     struct rpc_server_options options = front_server_options(&w->front);
     options.connections_max = w->options.connections_max;
+    options.congestion = w->options.congestion;
     enum err e = rpc_server_new(&options, &w->server);
     return e ? e : serve(w);
 }
@@ -53,8 +54,10 @@ enum err worker_new(const struct worker_options *options, struct worker **ret_wo
         return ERR_NOMEM;
     w->options = *options;
     enum err e = loop_new(options->env, options->id, &w->loop);
-    if (!e)
+    if (!e) {
+        loop_spin(w->loop, options->spin_ns);
         e = make_server(w);
+    }
     if (e)
         worker_free(w);
     else

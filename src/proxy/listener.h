@@ -24,6 +24,8 @@ struct worker_options {
     struct tls *tls; /* NULL: plain */
     uint32_t calls_max;
     uint32_t connections_max;
+    const char *congestion; /* rt/congestion.h; outlives the worker */
+    uint64_t spin_ns;       /* rt/spin.h */
 };
 
 /* A message for a worker; in the sender's memory until done has run on the control loop. */

@@ -222,8 +222,10 @@ static uint32_t connections_each(const struct proxy *p)
     return (uint32_t)most / p->worker_count + 1;
 }
 
-static enum err make_worker(struct proxy *p, uint32_t id, const char *address, struct diag *diag)
+static enum err make_worker(struct proxy *p, uint32_t id, const char *address, const char *congestion,
+                            struct diag *diag)
 {
+    const struct config_transport *transport = p->snapshot->config->root->transport;
     const struct worker_options options = {.env = p->options.env,
                                            .id = id,
                                            .snapshot = p->snapshot,
@@ -232,7 +234,9 @@ static enum err make_worker(struct proxy *p, uint32_t id, const char *address, s
                                            .measure = p->measure,
                                            .tls = p->tls,
                                            .calls_max = LIMIT_CALLS_IN_FLIGHT / p->worker_count,
-                                           .connections_max = connections_each(p)};
+                                           .connections_max = connections_each(p),
+                                           .congestion = congestion,
+                                           .spin_ns = (uint64_t)config_duration_ns(transport->spin)};
     enum err e = worker_new(&options, &p->workers[id]);
     if (e)
         return e;
@@ -241,11 +245,11 @@ static enum err make_worker(struct proxy *p, uint32_t id, const char *address, s
 }
 
 /* The first finds the port where it is 0; the others share it. */
-static enum err make_workers(struct proxy *p, const char *address, struct diag *diag)
+static enum err make_workers(struct proxy *p, const char *address, const char *congestion, struct diag *diag)
 {
-    enum err e = address ? OK : ERR_NOMEM;
+    enum err e = address && congestion ? OK : ERR_NOMEM;
     for (uint32_t i = 0; i < p->worker_count && !e; i++)
-        e = make_worker(p, i, i ? worker_address(p->workers[0]) : address, diag);
+        e = make_worker(p, i, i ? worker_address(p->workers[0]) : address, congestion, diag);
     return e;
 }
 
@@ -260,7 +264,7 @@ static enum err listen_everywhere(struct proxy *p, struct diag *diag)
     const struct config_proxy_config *root = p->snapshot->config->root;
     enum err e = make_tls(p, root->tls, diag);
     if (!e)
-        e = make_workers(p, text(&p->arena, root->listen), diag);
+        e = make_workers(p, text(&p->arena, root->listen), text(&p->arena, root->transport->congestion_control), diag);
     return e ? e : make_metrics_port(p, text(&p->arena, root->metrics_listen), diag);
 }
 

@@ -47,6 +47,9 @@ static void find_restarts(const struct config_proxy_config *a, const struct conf
     differs(result, "data_dir", a->data_dir, b->data_dir);
     if (a->workers != b->workers)
         add_restart(result, "workers");
+    differs(result, "transport.congestion_control", a->transport->congestion_control, b->transport->congestion_control);
+    if (config_duration_ns(a->transport->spin) != config_duration_ns(b->transport->spin))
+        add_restart(result, "transport.spin");
     if (!slice_eq(x->cert_file, y->cert_file) || !slice_eq(x->key_file, y->key_file) ||
         !slice_eq(x->client_ca_file, y->client_ca_file) || x->client_cert_required != y->client_cert_required)
         add_restart(result, "tls");

@@ -488,6 +488,7 @@ enum err rpc_server_listen(struct rpc_server *s, const char *address, struct tls
                                .tls = tls,
                                .reuse_port = reuse_port,
                                .backlog = BACKLOG,
+                               .congestion = s->options.congestion,
                                .on_accept = on_accept,
                                .context = s};
     return listener_open(s->loop, &o, diag, &s->listener);

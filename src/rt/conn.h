@@ -34,6 +34,7 @@ struct listen_options {
     struct tls *tls; /* NULL: plain */
     bool reuse_port; /* several loops on one port */
     int backlog;
+    const char *congestion; /* of accepted connections (rt/congestion.h); NULL: the system's. Outlives the listener */
     /* A connection has come: answer the events and context for it, or false to refuse it (closed at once). */
     bool (*on_accept)(void *context, struct conn *, const struct conn_events **ret_events, void **ret_context);
     void *context;

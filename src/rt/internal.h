@@ -12,6 +12,7 @@
 #include "base/wheel.h"
 #include "rt/address.h"
 #include "rt/conn.h"
+#include "rt/spin.h"
 
 /* LOST: the peer has reset the connection; seen also by who does not read. A peer that only closed its side is not lost. */
 enum { SOCKET_READABLE = 1, SOCKET_WRITABLE = 2, SOCKET_LOST = 4 };
@@ -70,6 +71,7 @@ struct loop {
     uint64_t now_ns;
     int64_t realtime_ms;
     struct wheel timers; /* ticks are milliseconds */
+    struct spin spin;
     struct task_queue deferred;
     _Atomic(struct task *) mailbox; /* newest first */
     atomic_uint posting;            /* threads inside loop_post, which touch the loop after their task may have run */

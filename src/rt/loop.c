@@ -180,15 +180,59 @@ static bool is_active(const struct loop *l)
     return l->timers.count || l->sockets || l->works || has_tasks(l);
 }
 
+static bool is_stopped(const struct loop *l)
+{
+    return atomic_load_explicit(&l->stopped, memory_order_relaxed);
+}
+
+/* Whether something happened before until_ns. */
+static bool look_until(struct loop *l, uint64_t until_ns)
+{
+    do {
+        l->backend->poll(l, 0);
+        if (l->awake || has_tasks(l) || is_stopped(l))
+            return true;
+    } while (l->env->monotonic_ns(l->env) < until_ns);
+    return false;
+}
+
+/* timeout_ns: UINT64_MAX is without end. */
+static void spin_then_sleep(struct loop *l, uint64_t timeout_ns)
+{
+    uint64_t begin_ns = l->env->monotonic_ns(l->env);
+    uint64_t spin_ns = l->spin.next_ns < timeout_ns ? l->spin.next_ns : timeout_ns;
+    if (!spin_ns || !look_until(l, begin_ns + spin_ns))
+        l->backend->poll(l, timeout_ns == UINT64_MAX ? timeout_ns : timeout_ns - spin_ns);
+    loop_awake(l);
+    spin_learn(&l->spin, l->now_ns - begin_ns);
+}
+
+static void wait_for_events(struct loop *l)
+{
+    uint64_t timeout_ns = until_next_timer(l);
+    if (timeout_ns && l->spin.max_ns)
+        spin_then_sleep(l, timeout_ns);
+    else
+        l->backend->poll(l, timeout_ns);
+}
+
+void loop_spin(struct loop *l, uint64_t max_ns)
+{
+    l->spin = spin_of(max_ns);
+}
+
 /* Where something was deferred before the turn, it is what has happened in it: whoever turns the loop by hand may have got what it
  * waits for. */
 static void turn(struct loop *l, bool wait)
 {
     bool settled = has_tasks(l);
     loop_settle(l);
-    bool stay = !wait || settled || has_tasks(l) || atomic_load_explicit(&l->stopped, memory_order_relaxed);
+    bool stay = !wait || settled || has_tasks(l) || is_stopped(l);
     l->awake = false;
-    l->backend->poll(l, stay ? 0 : until_next_timer(l));
+    if (stay)
+        l->backend->poll(l, 0);
+    else
+        wait_for_events(l);
     loop_awake(l);
     run_mailbox(l);
     wheel_expire(&l->timers, l->now_ns / TICK_NS, TIMERS_A_TURN, fire, l);

@@ -23,6 +23,9 @@ void loop_run(struct loop *);
  * timers, connections and listeners, work in a pool, tasks. Signals and what other threads may post do not count. */
 bool loop_turn(struct loop *, bool wait);
 void loop_stop(struct loop *); /* thread: any */
+/* Looks for events for up to max_ns before it sleeps, while waits are that short (rt/spin.h). 0, as at first: sleeps at once.
+ * For a loop that has a core for itself. Own thread, or before it runs. */
+void loop_spin(struct loop *, uint64_t max_ns);
 unsigned loop_id(const struct loop *);
 const struct env *loop_env(const struct loop *);
 /* Monotonic time at the start of this turn: cheap. */

@@ -19,6 +19,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "rt/congestion.h"
 #include "rt/uv.h"
 
 struct uv_socket {
@@ -33,6 +34,7 @@ struct uv_socket {
     int watched;      /* what libuv waits for: telling it anew costs system calls */
     int error;        /* of the last try: errno, or a libuv code of the resolver (negative) */
     char *unlink_path;
+    const char *congestion; /* of what is accepted */
     uv_getaddrinfo_t names;
     struct addrinfo *addresses, *next_address;
 };
@@ -376,6 +378,7 @@ enum err uv_socket_listen(struct loop *l, const struct address *a, const struct 
     e = listener_socket(l, fd, a, ret_socket);
     if (e)
         return e;
+    uv_socket_of(*ret_socket)->congestion = o->congestion;
     if (a->local)
         address_format(a, ret_name);
     else
@@ -421,8 +424,10 @@ enum accept_result uv_socket_accept(struct socket *listener, char ret_peer[ADDRE
     int fd = accept4(uv_socket_of(listener)->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
         return accept_failed(uv_socket_of(listener), errno);
-    if (peer.ss_family != AF_UNIX)
+    if (peer.ss_family != AF_UNIX) {
         set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+        congestion_choose(fd, (struct sockaddr *)&peer, uv_socket_of(listener)->congestion);
+    }
     struct uv_socket *s = new_socket(listener->loop);
     if (!s) {
         close(fd);

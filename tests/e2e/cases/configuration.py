@@ -72,6 +72,14 @@ def a_namespaces_own_message_limit_counts():
 
 
 @case
+def a_transport_of_ones_own_serves_calls():
+    for transport in ("{congestion_control: reno, spin: 100us}", "{congestion_control: system}", "{spin: 0s}", "{}"):
+        with Proxy(config="transport: %s\n" % transport + FINE) as p, p.client() as call:
+            call(KV + "Set", "here", key=b"k", value=b"v")
+            same([call(KV + "Get", "here", key=b"k").value for _ in range(20)], [b"v"] * 20)
+
+
+@case
 def usage_errors_have_their_exit_code():
     for arguments in (["--nonsense"], ["--workers", "0"], ["--workers", "x"], ["stray"]):
         done = subprocess.run([BINARY] + arguments, capture_output=True, check=False)

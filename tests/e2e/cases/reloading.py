@@ -141,9 +141,11 @@ def validation_alone_changes_nothing():
 @case
 def what_needs_a_restart_is_said():
     with Proxy(config=BASE, args=["--listen", "127.0.0.1:0"]) as p, p.admin() as admin:
-        p.write_config("data_dir: /elsewhere\nworkers: 7\ndrain_timeout: 5s\n" + BASE)
-        same(list(admin(ADMIN + "ReloadConfig").needs_restart), ["workers"])
-        same(len(p.await_log("needs a restart to take effect")), 1)
+        p.write_config("data_dir: /elsewhere\nworkers: 7\ndrain_timeout: 5s\n"
+                       "transport: {congestion_control: reno, spin: 20us}\n" + BASE)
+        same(list(admin(ADMIN + "ReloadConfig").needs_restart),
+             ["workers", "transport.congestion_control", "transport.spin"])
+        same(len(p.await_log("needs a restart to take effect", count=3)), 3)
 
 
 @case
