@@ -2,26 +2,31 @@
 
 #include <string.h>
 
-/* Eight digits of four bytes at once: each nibble to a byte of its own, the first one lowest, then '0' is added to all, and to
- * those above 9 the rest of the way to 'a'. Little-endian, as every machine that we build for. */
-static void hex_word(const uint8_t bytes[4], char out[8])
+typedef uint8_t vec16 __attribute__((vector_size(16)));
+typedef uint64_t vec2 __attribute__((vector_size(16)));
+
+/* '0' is added to all nibbles, and to those above 9 the rest of the way to 'a'. */
+static vec16 digits_of(vec16 nibbles)
 {
-    const uint64_t ones = 0x0101010101010101u;
-    uint32_t word;
+    return nibbles + '0' + ((vec16)(nibbles > 9) & ('a' - '0' - 10));
+}
+
+/* 16 digits of eight bytes at once: each byte twice, then its upper half in the first, its lower half in the second. */
+static void hex_word(const uint8_t bytes[8], char out[16])
+{
+    uint64_t word;
     memcpy(&word, bytes, sizeof word);
-    uint64_t x = word;
-    x = (x | x << 16) & 0x0000ffff0000ffffu;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-    x = (x >> 4 | x << 8) & 0x0f0f0f0f0f0f0f0fu;
-    uint64_t above_9 = (x + 6 * ones) >> 4 & ones;
-    x += '0' * ones + above_9 * ('a' - '0' - 10);
-    memcpy(out, &x, sizeof x);
+    vec16 all = (vec16)(vec2){word, 0};
+    vec16 high = all >> 4, low = all & 15;
+    vec16 nibbles = __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    vec16 digits = digits_of(nibbles);
+    memcpy(out, &digits, sizeof digits);
 }
 
 char *hex_format(const uint8_t *bytes, unsigned count, char *out)
 {
     static const char digits[] = "0123456789abcdef";
-    for (; count >= 4; count -= 4, bytes += 4, out += 8)
+    for (; count >= 8; count -= 8, bytes += 8, out += 16)
         hex_word(bytes, out);
     for (unsigned i = 0; i < count; i++) {
         *out++ = digits[bytes[i] >> 4];

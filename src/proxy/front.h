@@ -19,7 +19,8 @@ struct front_interface {
 
 struct front {
     struct loop *loop;
-    struct snapshot *snapshot; /* the configuration in effect; a reference is held */
+    struct snapshot *snapshot;      /* the configuration in effect; a reference is held */
+    struct proxy_namespace *recent; /* of the snapshot: the one that was looked up last; NULL: none yet */
     const struct driver_registry *drivers;
     struct log *log;         /* access log; may be NULL */
     struct measure *measure; /* may be NULL */

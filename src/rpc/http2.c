@@ -187,12 +187,20 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+/* Frames come in runs about one stream: looking each of them up would cost more than half of what is done with it. */
+static struct h2_stream *stream_of(struct h2 *h, int32_t id)
+{
+    if (!h->recent || h->recent->id != id)
+        h->recent = nghttp2_session_get_stream_user_data(h->session, id);
+    return h->recent;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
                      uint8_t flags, void *user)
 {
     (void)flags;
-    (void)user;
-    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    (void)session;
+    struct h2_stream *s = stream_of(user, frame->hd.stream_id);
     if (s && h2_stream_field(s, slice_of_rcbuf(name), slice_of_rcbuf(value)) != OK)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return 0;
@@ -225,12 +233,12 @@ static void on_request_frame(struct h2_stream *s, const nghttp2_frame *frame)
 
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
+    (void)session;
     struct h2 *h = user;
     keep_within(h, h2_account_received(h, frame));
     if (h->condemned)
         return 0;
-    struct h2_stream *s =
-        carries_message(&frame->hd) ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
+    struct h2_stream *s = carries_message(&frame->hd) ? stream_of(h, frame->hd.stream_id) : NULL;
     if (s)
         on_request_frame(s, frame);
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h->drain == H2_NOTICED)
@@ -242,7 +250,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 {
     (void)flags;
     struct h2 *h = user;
-    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    struct h2_stream *s = stream_of(h, id);
     if (!s || h->condemned)
         return nghttp2_session_consume(session, id, size) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     h2_stream_body(s, h->input, slice_of(data, size));
@@ -288,8 +296,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void *user)
 {
-    (void)user;
-    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
+    struct h2 *h = user;
+    struct h2_stream *s = stream_of(h, id);
+    h->recent = NULL;
     if (!s)
         return 0;
     nghttp2_session_set_stream_user_data(session, id, NULL);

@@ -54,12 +54,14 @@ struct h2 {
     uint64_t idle_since_ns;    /* no stream since then */
     struct h2_stream *streams; /* nghttp2's and those whose handler still works */
     uint32_t stream_count;
-    int32_t last_id;         /* the newest stream of the peer */
-    int32_t last_reset_id;   /* the newest that we have reset: what was on its way to it may still come */
-    struct h2_stream *dirty; /* something to submit */
-    size_t buffered_bytes;   /* output of all streams */
-    bool any_held;           /* a stream's user waits for on_writable */
-    struct block *input;     /* what nghttp2 reads at the moment */
+    int32_t last_id;          /* the newest stream of the peer */
+    int32_t last_reset_id;    /* the newest that we have reset: what was on its way to it may still come */
+    struct h2_stream *recent; /* the one that frames were last about; NULL: none, or it is closed */
+    bool id_is_named;         /* the name of our unique field is in the peer's table */
+    struct h2_stream *dirty;  /* something to submit */
+    size_t buffered_bytes;    /* output of all streams */
+    bool any_held;            /* a stream's user waits for on_writable */
+    struct block *input;      /* what nghttp2 reads at the moment */
     struct h2_accounts accounts;
 };
 

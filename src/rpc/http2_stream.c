@@ -84,6 +84,8 @@ static void unlink_from_session(struct h2_stream *s)
     else
         h->streams = s->next;
     h->stream_count--;
+    if (h->recent == s)
+        h->recent = NULL;
     h->buffered_bytes -= waiting(s);
     if (h->stream_count == 0)
         h->idle_since_ns = loop_now_ns(h->server->loop);
@@ -284,14 +286,23 @@ static void reset_stream(struct h2_stream *s, uint32_t code)
     h2_schedule_flush(s->h2);
 }
 
-/* Values that differ from call to call would only push the useful ones out of the peer's table. */
-static bool is_unique(struct slice name)
+static bool is_request_id(struct slice name)
 {
-    return (name.size == 16 && memcmp(name.data, "prism-request-id", 16) == 0) ||
-           slice_eq(name, SLICE("grpc-message")) || slice_eq(name, SLICE("grpc-status-details-bin"));
+    return name.size == 16 && memcmp(name.data, "prism-request-id", 16) == 0;
 }
 
-static uint8_t *put_field(nghttp2_nv *to, const struct http_header *h, uint8_t *bytes)
+/* Values that differ from call to call would only push the useful ones out of the peer's table. The first request id of a
+ * connection goes in all the same: from then on its name is one byte instead of a string in Huffman code. */
+static bool stays_out_of_table(struct h2 *h, struct slice name)
+{
+    if (!is_request_id(name))
+        return slice_eq(name, SLICE("grpc-message")) || slice_eq(name, SLICE("grpc-status-details-bin"));
+    bool named = h->id_is_named;
+    h->id_is_named = true;
+    return named;
+}
+
+static uint8_t *put_field(struct h2 *h2, nghttp2_nv *to, const struct http_header *h, uint8_t *bytes)
 {
     to->name = memcpy(bytes, h->name.data, h->name.size);
     to->namelen = h->name.size;
@@ -299,7 +310,7 @@ static uint8_t *put_field(nghttp2_nv *to, const struct http_header *h, uint8_t *
     to->value = h->value.size ? memcpy(bytes, h->value.data, h->value.size) : bytes;
     to->valuelen = h->value.size;
     to->flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-    if (is_unique(h->name))
+    if (stays_out_of_table(h2, h->name))
         to->flags |= NGHTTP2_NV_FLAG_NO_INDEX;
     return bytes + h->value.size;
 }
@@ -315,7 +326,7 @@ static nghttp2_nv *copy_fields(struct h2_stream *s, size_t front, const struct h
         return NULL;
     uint8_t *end = (uint8_t *)(list + front + count);
     for (size_t i = 0; i < count; i++)
-        end = put_field(&list[front + i], &h[i], end);
+        end = put_field(s->h2, &list[front + i], &h[i], end);
     return list;
 }
 
