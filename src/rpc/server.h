@@ -87,8 +87,8 @@ struct rpc_server_options {
                         uint64_t bytes_out); /* log, metrics; may be NULL */
     void *context;
     uint32_t connections_max; /* of this server */
-    bool plain_status; /* errors travel without details of ours; a handler may still add grpc-status-details-bin */
-    const char *congestion;   /* of its connections (rt/congestion.h); NULL: the system's. Outlives the server */
+    bool plain_status;      /* errors travel without details of ours; a handler may still add grpc-status-details-bin */
+    const char *congestion; /* of its connections (rt/congestion.h); NULL: the system's. Outlives the server */
 };
 enum err rpc_server_new(const struct rpc_server_options *, struct rpc_server **ret_server)
     __attribute__((warn_unused_result));
