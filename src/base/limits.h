@@ -135,6 +135,22 @@ enum {
     LIMIT_TOUCHED_KEYS = 10000,               /* deleted while transactions are open; past it these conflict too often */
     LIMIT_LOG_FRAMES = 16384,                 /* pages of SQLite's WAL; past it the writer waits for readers */
     LIMIT_CHECK_MS = 1000,                    /* of looking for damage when a database is opened */
+    LIMIT_BULKHEAD_IN_FLIGHT = 1000,          /* default of a namespace: its calls at a remote backend */
+    LIMIT_BULKHEAD_QUEUE = 1000,              /* default: those that wait for that; past it they are refused */
+    LIMIT_BULKHEAD_MAX = 100000,              /* a setting may raise both up to this */
+    LIMIT_BREAKER_FAILURES = 5,               /* default: in a row */
+    LIMIT_BREAKER_FAILURES_MAX = 10000,
+    LIMIT_BREAKER_OPEN_MS = 30000,            /* default */
+    LIMIT_BREAKER_OPEN_MS_MAX = 3600000,
+    LIMIT_BREAKER_SILENT_MS = 100,            /* a call given up earlier says nothing about its backend: callers with tiny
+                                                 deadlines cannot open the breaker for others */
+    LIMIT_RETRY_ATTEMPTS = 3,                 /* default: of one call, the first included */
+    LIMIT_RETRY_ATTEMPTS_MAX = 10,
+    LIMIT_RETRY_BUDGET_PERCENT = 10,          /* default: retries by calls */
+    LIMIT_RETRY_BACKOFF_MS = 20,              /* before the first retry at most; then twice as much each time */
+    LIMIT_RETRY_BACKOFF_MS_MAX = 1000,
+    LIMIT_FLIGHTS = 10000,                    /* reads of a namespace that others may share */
+    LIMIT_FLIGHT_CALLERS = 10000,             /* of one shared read */
     LIMIT_BACKEND_TEST_MS = 5000,             /* of one `prismctl backend test` */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };

@@ -22,6 +22,7 @@
 struct backend;
 struct call;
 struct child;
+struct guarded;
 struct method;
 struct namespace;
 
@@ -60,8 +61,9 @@ struct call {
     void *driver;                     /* the driver's own */
     struct task hop_task;
     void (*hop)(struct call *);
-    struct child *children; /* calls made through slots on its behalf (slot.h); all have ended when it completes */
-    bool *ended_while;      /* set to true when the call completes; for who must know whether it is still there */
+    struct child *children;  /* calls made through slots on its behalf (slot.h); all have ended when it completes */
+    struct guarded *guarded; /* guard.c: while it is on its way through a guard */
+    bool *ended_while;       /* set to true when the call completes; for who must know whether it is still there */
 };
 
 /* The one answer of a unary call; completes it. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "data/driver.h"
+#include "data/guard.h"
 
 struct namespace
 {
@@ -13,6 +14,8 @@ struct namespace
     const struct config_namespace *config; /* defaults filled in */
     const char *backend_name;              /* in the configuration: a named backend or the driver */
     struct backend *backend;
+    struct guard *guard; /* of the backend, where its driver is remote; NULL: none */
+    struct guard_settings guard_settings;
     /* Settings in the form that calls use. */
     int64_t ttl_default_ms; /* 0: none */
     int64_t ttl_max_ms;     /* 0: any */

@@ -100,7 +100,10 @@ enum err slot_call(const struct slot *slot, struct call *parent, enum method_id 
     c->next = parent->children;
     parent->children = c;
     struct backend *backend = slot->ns->backend;
-    method->invoke(backend->driver->implements[method->interface], backend, &c->call, request);
+    if (slot->ns->guard)
+        guard_call(&c->call);
+    else
+        method->invoke(backend->driver->implements[method->interface], backend, &c->call, request);
     return OK;
 }
 

@@ -10,7 +10,8 @@
  * it connects to. */
 static bool is_option(const struct pb_field *field)
 {
-    return field->number >= 10 && field->card == PB_SINGULAR && (field->type == PB_MESSAGE || field->type == PB_STRING);
+    return field->number >= 10 && field->number < 100 && field->card == PB_SINGULAR &&
+           (field->type == PB_MESSAGE || field->type == PB_STRING);
 }
 
 static enum err put_option(const struct pb_field *field, const void *at, struct buf *out)
@@ -128,6 +129,7 @@ struct held *held_take(struct keeper *k, const struct driver *driver, const char
 
 static void free_held(struct held *held)
 {
+    guard_free(held->guard);
     mem_free(held->detaches);
     mem_free(held);
 }
@@ -150,7 +152,9 @@ enum err held_open(struct keeper *keeper, const struct driver *driver, const str
     struct held *held = new_held(keeper, driver, settings);
     if (!held)
         return ERR_NOMEM;
-    enum err e = driver->open(open, &held->backend);
+    enum err e = driver->remote ? guard_new(open->env, &held->guard) : OK;
+    if (!e)
+        e = driver->open(open, &held->backend);
     if (e) {
         free_held(held);
         return e;

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "data/driver.h"
+#include "data/guard.h"
 
 struct held;
 
@@ -41,6 +42,7 @@ struct held_detach {
 
 struct held {
     struct backend *backend;
+    struct guard *guard; /* NULL: the driver is local */
     const struct driver *driver;
     struct keeper *keeper;
     struct held *next;

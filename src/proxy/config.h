@@ -9,6 +9,7 @@
 #define PRISM_PROXY_CONFIG_H
 
 #include "data/driver.h"
+#include "data/guard.h"
 #include "prism/config/v1/config.pb.h"
 #include "proxy/config_report.h"
 
@@ -49,5 +50,17 @@ const struct config_backend *config_backend_named(const struct config_proxy_conf
                                                   struct slice name); /* NULL: none */
 int64_t config_duration_ns(const struct google_protobuf_duration *);  /* NULL: 0; INT64_MAX at the most */
 int64_t config_duration_ms(const struct google_protobuf_duration *);  /* NULL: 0; rounded up; INT64_MAX at the most */
+
+/* config_guard.c: what stands between a namespace and a remote backend. backend may be NULL. */
+struct guard_settings config_guard_settings(const struct config_namespace *, const struct config_backend *);
+/* Those fields of a backend or a namespace; at: its path. driver NULL: not known. */
+struct config_guard_fields {
+    const struct config_breaker *breaker;
+    const struct config_bulkhead *bulkhead;
+    const struct config_retry *retry;
+    bool coalesce_reads;
+};
+void config_guard_check(const struct config_guard_fields *, const char *at, const struct driver *,
+                        struct config_report *);
 
 #endif

@@ -163,6 +163,20 @@ static void check_by_driver(const struct checker *c, const struct config_backend
         config_report_at(c->report, at, "%s", diag_message(&d));
 }
 
+static void check_backend_guard(const struct checker *c, const struct config_backend *b, const struct driver *driver,
+                                const char *at)
+{
+    const struct config_guard_fields fields = {b->breaker, b->bulkhead, b->retry, false};
+    config_guard_check(&fields, at, driver, c->report);
+}
+
+static void check_namespace_guard(const struct checker *c, const struct config_namespace *ns,
+                                  const struct driver *driver, const char *at)
+{
+    const struct config_guard_fields fields = {ns->breaker, ns->bulkhead, ns->retry, ns->coalesce_reads};
+    config_guard_check(&fields, at, driver, c->report);
+}
+
 static void check_backends(const struct checker *c)
 {
     for (uint32_t i = 0; i < c->root->backends.count; i++) {
@@ -182,6 +196,7 @@ static void check_backends(const struct checker *c)
             continue;
         check_options(c, &config_backend_pb, entry->value, driver, at);
         check_pool(c, at, entry->value->pool);
+        check_backend_guard(c, entry->value, driver, at);
         check_by_driver(c, entry->value, driver, at);
     }
 }
@@ -301,11 +316,11 @@ static void check_namespace(const struct checker *c, uint32_t index)
             c->report, PATH(&s, "backend"),
             "`%s` needs a connection; write backends: {main: {type: %s, connection: …}} and name `main` here",
             s.driver->name, s.driver->name);
-    if (s.driver) {
-        char at[CONFIG_PATH_BYTES];
-        snprintf(at, sizeof at, "namespaces[%u]", index);
+    char at[CONFIG_PATH_BYTES];
+    snprintf(at, sizeof at, "namespaces[%u]", index);
+    if (s.driver)
         check_options(c, &config_namespace_pb, s.ns, s.driver, at);
-    }
+    check_namespace_guard(c, s.ns, s.driver, at);
     check_ttl(c, &s);
     check_positive(c, PATH(&s, "idempotency.retention"), s.ns->idempotency->retention);
     check_at_most(c, PATH(&s, "idempotency.retention"), s.ns->idempotency->retention,

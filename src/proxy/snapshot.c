@@ -139,6 +139,7 @@ static enum err take_backend(struct maker *m, struct proxy_namespace *p)
 {
     const struct config_backend *backend;
     const struct driver *driver = config_driver_of(m->s->config->root, m->options->drivers, p->ns.config, &backend);
+    p->ns.guard_settings = config_guard_settings(p->ns.config, backend);
     buf_reset(&m->settings);
     enum err e = held_settings(driver, backend, p->ns.config, &m->settings);
     if (e)
@@ -159,10 +160,11 @@ static enum err add_namespace(struct maker *m, const struct config_namespace *co
     if (e)
         return e;
     p->ns.backend = p->held->backend;
+    p->ns.guard = p->held->guard;
     p->ns.index = s->count;
     p->ns.owner = s;
     p->ns.free = namespace_gone;
-    p->stages = stages_plain;
+    p->stages = p->ns.guard ? stages_guarded : stages_plain;
     atomic_init(&p->ns.refs, 1);
     atomic_fetch_add(&s->alive, 1);
     s->count++;

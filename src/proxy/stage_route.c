@@ -59,4 +59,14 @@ static enum stage_verdict enter(struct passage *p)
     return STAGE_DONE;
 }
 
+static enum stage_verdict enter_guard(struct passage *p)
+{
+    if (p->call.ns->backend->driver->implements[p->call.method->interface])
+        guard_call(&p->call);
+    else
+        unsupported(p);
+    return STAGE_DONE;
+}
+
 const struct stage stage_route = {.name = "route", .enter = enter};
+const struct stage stage_guard = {.name = "guard", .enter = enter_guard};
