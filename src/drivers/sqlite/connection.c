@@ -47,6 +47,8 @@ static const char *const statement_sql[STATEMENTS] = {
     [STATEMENT_ANSWER_FIRST_EXPIRY] =
         "SELECT expires_ms FROM answers INDEXED BY answers_by_expiry ORDER BY expires_ms LIMIT 1",
     [STATEMENT_KEYS_PUT] = "UPDATE counters SET value = ?1 WHERE name = 'keys'",
+    /* A commit that failed may have been one after all: then it is there. */
+    [STATEMENT_EPOCH_PUT] = "INSERT OR IGNORE INTO epochs VALUES (?1, ?2)",
     [STATEMENT_VERIFY] = "UPDATE counters SET value = value + 1 WHERE name = 'verified'",
 };
 
@@ -65,8 +67,11 @@ static bool is_no_space(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
+/* A WAL's index of 32 KiB that could not be made larger has no errno. */
 static enum err io_error(sqlite3 *db, int code)
 {
+    if (code == SQLITE_IOERR_SHMSIZE)
+        return ERR_DISK_FULL;
     bool full = db && code == SQLITE_IOERR_WRITE &&
                 (is_no_space(last_errno(db, SQLITE_FCNTL_JOURNAL_POINTER)) ||
                  is_no_space(last_errno(db, SQLITE_FCNTL_FILE_POINTER)));

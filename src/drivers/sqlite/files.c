@@ -91,6 +91,16 @@ static enum err lock_refused(const struct sqlite_store *store, int fd, struct di
                      store->lock_path);
 }
 
+/* For people who meet the lock. On a full disk the old one may stay: it is the lock that counts. Written before the rest is cut
+ * off, so that no block is given away on the way. */
+static void leave_pid(int fd)
+{
+    char pid[32];
+    int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (pwrite(fd, pid, (size_t)size, 0) == size && ftruncate(fd, size))
+        return; /* the rest of a longer one stays behind the line */
+}
+
 /* Held as long as the store is open; the kernel lets go of it when the process ends, however it ends. The file stays: removing
  * it would let two processes lock two files of one name. */
 static enum err lock(struct sqlite_store *store, struct diag *d)
@@ -104,13 +114,7 @@ static enum err lock(struct sqlite_store *store, struct diag *d)
         close(fd);
         return e;
     }
-    char pid[32];
-    int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)size, 0) != size) {
-        enum err e = file_error(d, "writing", store->lock_path, errno);
-        close(fd);
-        return e;
-    }
+    leave_pid(fd);
     store->lock_fd = fd;
     return OK;
 }

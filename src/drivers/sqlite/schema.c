@@ -192,23 +192,6 @@ static enum err migrate(struct sqlite_store *store, int64_t version, struct diag
 
 /* --- epochs ----------------------------------------------------------------------------------------------------------------- */
 
-static enum err add_epoch(struct sqlite_store *store, int64_t id)
-{
-    struct sqlite_connection *c = store->writer.connection;
-    uint64_t name;
-    sqlite3_stmt *s;
-    store->env->random(store->env, &name, sizeof name);
-    enum err e = sqlite_code(c, sqlite3_prepare_v2(c->db, "INSERT INTO epochs VALUES (?1, ?2)", -1, &s, NULL));
-    if (e)
-        return e;
-    sqlite3_bind_int64(s, 1, id);
-    sqlite3_bind_int64(s, 2, (int64_t)name);
-    bool row;
-    e = sqlite_step(c, s, &row);
-    sqlite3_finalize(s);
-    return e;
-}
-
 /* Ids are 0, 1, 2 …: rows name epochs by them. */
 static enum err read_epochs(struct sqlite_store *store, uint32_t count)
 {
@@ -225,7 +208,6 @@ static enum err read_epochs(struct sqlite_store *store, uint32_t count)
             v->epochs[i] = (uint64_t)sqlite3_column_int64(s, 1);
     }
     sqlite3_finalize(s);
-    v->epoch_count = count;
     return e;
 }
 
@@ -245,16 +227,31 @@ static enum err begin_epoch(struct sqlite_store *store, struct diag *d)
     enum err e = sqlite_integer(c, "SELECT count(*) FROM epochs", &count);
     if (!e && count >= EPOCHS_MAX)
         return used_up(store, d, count);
-    if (!e)
-        e = add_epoch(store, count);
     if (e)
         return sqlite_describe(c, d, e);
     v->epochs = mem_alloc(((size_t)count + 1) * sizeof *v->epochs);
     if (!v->epochs)
         return diag_set(d, ERR_NOMEM, "%s", err_row(ERR_NOMEM)->text);
-    e = read_epochs(store, (uint32_t)count + 1);
+    if (read_epochs(store, (uint32_t)count))
+        return damaged(store, d, "its epochs cannot be read");
+    store->env->random(store->env, &v->epochs[count], sizeof *v->epochs);
+    v->epoch_count = (uint32_t)count + 1;
     v->last = count << VERSION_COUNT_BITS;
-    return e ? damaged(store, d, "its epochs cannot be read") : OK;
+    return OK;
+}
+
+/* The file learns of an epoch with its first version: a disk that is full can be opened, and read. */
+enum err sqlite_epoch_put(struct sqlite_store *store)
+{
+    struct sqlite_connection *c = store->writer.connection;
+    const struct sqlite_versions *v = &store->versions;
+    sqlite3_stmt *s;
+    enum err e = sqlite_prepare(c, STATEMENT_EPOCH_PUT, &s);
+    if (e)
+        return e;
+    sqlite3_bind_int64(s, 1, v->epoch_count - 1);
+    sqlite3_bind_int64(s, 2, (int64_t)v->epochs[v->epoch_count - 1]);
+    return sqlite_finish(c, s);
 }
 
 /* --- open ------------------------------------------------------------------------------------------------------------------- */

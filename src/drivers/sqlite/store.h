@@ -24,14 +24,20 @@ enum {
  * after an older copy of the file was put back, and a transaction need not write a counter. */
 enum { VERSION_COUNT_BITS = 43, EPOCHS_MAX = (1 << 20) - 1 };
 struct sqlite_versions {
-    uint64_t *epochs; /* names, by number */
-    uint32_t epoch_count;
-    int64_t last; /* the writer's: last version given */
+    uint64_t *epochs;     /* names, by number */
+    uint32_t epoch_count; /* the last one is this opening's */
+    bool epoch_stored;    /* the writer's: the file knows this opening's, as it must before it has a version of it */
+    int64_t last;         /* the writer's: last version given */
 };
 /* The opaque token of a row's version, 16 bytes in the arena. */
 enum err sqlite_version_token(const struct sqlite_versions *, int64_t version, struct arena *, struct slice *ret_token);
 /* false: no version that this database has given. */
 bool sqlite_version_write(const struct sqlite_versions *, int64_t version, uint8_t out[VERSION_BYTES]);
+/* Whether this opening has given a version. */
+static inline bool sqlite_version_given(const struct sqlite_versions *v)
+{
+    return v->last != (int64_t)(v->epoch_count - 1) << VERSION_COUNT_BITS;
+}
 /* Writer's thread. ERR_STORE_FULL: this opening's versions are used up (after 8.8e12 writes). */
 enum err sqlite_version_next(struct sqlite_versions *, struct diag *, int64_t *ret_version);
 
@@ -133,6 +139,8 @@ void sqlite_files_close(struct sqlite_store *);
 
 /* schema.c: checks and migrates the writer's database, begins an epoch. */
 enum err sqlite_schema_open(struct sqlite_store *, struct diag *);
+/* Writer's thread, in a transaction: the first that has a version of this epoch. */
+enum err sqlite_epoch_put(struct sqlite_store *);
 
 /* writer.c */
 enum err sqlite_writer_start(struct sqlite_store *);

@@ -41,14 +41,23 @@ static enum err store_keys(struct sqlite_writer *w)
     return sqlite_finish(w->connection, s);
 }
 
-static enum err commit(struct sqlite_writer *w)
+static enum err commit(struct sqlite_store *store)
 {
-    enum err e = w->keys != w->keys_stored ? store_keys(w) : OK;
+    struct sqlite_writer *w = &store->writer;
+    struct sqlite_versions *v = &store->versions;
+    bool first = !v->epoch_stored && sqlite_version_given(v);
+    enum err e = first ? sqlite_epoch_put(store) : OK;
+    if (!e && w->keys != w->keys_stored)
+        e = store_keys(w);
     if (!e && FAULT("sqlite.commit")) {
         w->connection->code = SQLITE_IOERR_FSYNC;
         e = ERR_IO;
     }
-    return e ? e : sqlite_run(w->connection, STATEMENT_COMMIT);
+    if (!e)
+        e = sqlite_run(w->connection, STATEMENT_COMMIT);
+    if (!e && first)
+        v->epoch_stored = true;
+    return e;
 }
 
 /* Whether e says something about the storage, not about a request. */
@@ -67,7 +76,7 @@ enum err sqlite_writer_end(struct sqlite_store *store, enum err e)
 {
     struct sqlite_writer *w = &store->writer;
     if (!e)
-        e = commit(w);
+        e = commit(store);
     if (e) {
         int code = w->connection->code;
         if (in_transaction(w))
