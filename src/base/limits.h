@@ -84,6 +84,7 @@ enum {
     LIMIT_HTTP2_RESET_PER_S = 33,
     LIMIT_HTTP2_GLITCH_BURST = 1000,          /* PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA */
     LIMIT_HTTP2_GLITCH_PER_S = 100,
+    LIMIT_HTTP2_FRAMES_AT_ONCE = 64,          /* of one read, before the budgets are looked at again */
     LIMIT_HTTP2_CONTROL_QUEUED = 1000,        /* control frames waiting for a peer that does not read */
     LIMIT_HTTP2_SETTINGS_ENTRIES = 32,
     LIMIT_HEADER_FIELDS = 100,                /* counted before any is stored: HPACK bombs */
@@ -118,6 +119,8 @@ enum {
     /* What strangers can make us say. */
     LIMIT_LOG_LINE_BYTES = 4096,              /* a pipe takes this much at once: lines never mix */
     LIMIT_LOG_VALUE_BYTES = 1024,
+    LIMIT_OFFENCE_LINE_BURST = 10,            /* lines about connections that were ended for floods, each worker */
+    LIMIT_OFFENCE_LINE_PER_S = 1,
     LIMIT_METRIC_SERIES = 10000,              /* of one metric; past it the labels read "other" */
     LIMIT_METRIC_LABEL_BYTES = 128,
 

@@ -1,6 +1,7 @@
 /* The fields of a call's line. */
 #include "proxy/access_log.h"
 
+#include "base/limits.h"
 #include "proxy/snapshot.h"
 
 /* The trace-id of a traceparent (W3C Trace Context): 32 digits behind the version. */
@@ -22,4 +23,17 @@ void access_log(struct log *log, const struct snapshot *s, const struct rpc_call
              LOG_ERR(e), LOG_TEXT("reason", e ? diag_message(&rpc->diag) : ""),
              LOG_DOUBLE("latency_ms", (double)took_ns / 1e6), LOG_TEXT("backend", ns ? ns->backend_name : ""),
              LOG_TEXT("peer", rpc->peer_address));
+}
+
+void access_log_offence(struct log *log, const struct snapshot *s, struct offence_lines *lines,
+                        const struct rpc_offence *o, uint64_t now_ns)
+{
+    if (!s->log_access && !budget_take(&lines->budget, LIMIT_OFFENCE_LINE_BURST, LIMIT_OFFENCE_LINE_PER_S, now_ns)) {
+        lines->left_out++;
+        return;
+    }
+    log_warn(log, o->refused ? "connection refused" : "connection ended for a flood", LOG_TEXT("peer", o->peer_address),
+             LOG_TEXT("identity", o->peer_identity), LOG_TEXT("reason", o->reason),
+             LOG_INT("frames", (int64_t)o->frames), LOG_INT("left_out", (int64_t)lines->left_out));
+    lines->left_out = 0;
 }

@@ -3,7 +3,6 @@
 #include "proxy/front.h"
 
 #include "base/limits.h"
-#include "proxy/access_log.h"
 #include "proxy/measure.h"
 #include "proxy/nearest.h"
 
@@ -161,6 +160,12 @@ static void on_finished(void *context, struct rpc_call *rpc, enum err e, uint64_
     namespace_unref(ns);
 }
 
+static void on_offence(void *context, const struct rpc_offence *offence)
+{
+    struct front *front = context;
+    access_log_offence(front->log, front->snapshot, &front->offence_lines, offence, loop_now_ns(front->loop));
+}
+
 /* --- making one -------------------------------------------------------------------------------------------------------------- */
 
 void front_init(struct front *front, struct loop *loop, struct snapshot *snapshot,
@@ -184,6 +189,7 @@ struct rpc_server_options front_server_options(struct front *front)
                                        .message_bytes_max = LIMIT_MESSAGE_BYTES,
                                        .message_limit = message_limit,
                                        .on_finished = on_finished,
+                                       .on_offence = on_offence,
                                        .context = front};
 }
 

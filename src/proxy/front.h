@@ -5,6 +5,7 @@
 #ifndef PRISM_PROXY_FRONT_H
 #define PRISM_PROXY_FRONT_H
 
+#include "proxy/access_log.h"
 #include "proxy/snapshot.h"
 #include "proxy/stage.h"
 
@@ -24,6 +25,7 @@ struct front {
     const struct driver_registry *drivers;
     struct log *log;         /* access log; may be NULL */
     struct measure *measure; /* may be NULL */
+    struct offence_lines offence_lines;
     uint32_t calls_in_flight;
     uint32_t calls_max;
     bool closed; /* the time to drain is over */

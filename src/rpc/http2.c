@@ -24,13 +24,18 @@ static uint64_t now(const struct h2 *h)
     return loop_now_ns(h->server->loop);
 }
 
+static void report(struct h2 *h, const char *reason)
+{
+    server_report_abuse(h->connection, reason, h->walk.frames);
+}
+
 static void condemn(struct h2 *h, uint32_t code)
 {
     if (h->condemned)
         return;
     h->condemned = true;
     if (code == NGHTTP2_ENHANCE_YOUR_CALM)
-        server_count_abuse(h->server);
+        report(h, h->accounts.reason);
     nghttp2_session_terminate_session(h->session, code);
     h2_schedule_flush(h);
 }
@@ -149,7 +154,7 @@ static bool carries_message(const nghttp2_frame_hd *hd)
 
 /* HEADERS of a stream that is over, or was passed over, which the peer knew: none of an honest peer can still be on its way,
  * but to streams that we have reset (RFC 9113 5.1.1 and 5.1, closed). nghttp2 would skip them. DATA it does skip, and does
- * not tell of. */
+ * not tell of (h2_account_skipped). */
 static bool is_after_end(const struct h2 *h, const nghttp2_frame_hd *hd)
 {
     return hd->type == NGHTTP2_HEADERS && hd->stream_id <= h->last_id && hd->stream_id > h->last_reset_id &&
@@ -393,6 +398,7 @@ static enum err open_session(struct connection *connection, void **ret_session)
     h->flush.run = flush_task;
     h->reading = true;
     h->idle_since_ns = now(h);
+    h2_walk_init(&h->walk);
     if (nghttp2_session_server_new3(&h->session, server->h2_callbacks, h, server->h2_option,
                                     &server->h2mem.functions) != 0) {
         mem_free(h);
@@ -408,20 +414,34 @@ static enum err open_session(struct connection *connection, void **ret_session)
     return OK;
 }
 
+/* false: the connection is over. */
+static bool feed_part(struct h2 *h, struct slice part)
+{
+    ssize_t size = nghttp2_session_mem_recv(h->session, part.data, part.size);
+    if (size == NGHTTP2_ERR_FLOODED)
+        report(h, "answers that it does not read");
+    if (size >= 0)
+        keep_within(h, h2_account_skipped(h));
+    return size >= 0;
+}
+
 static void feed(void *session, struct block *block, struct slice data)
 {
     struct h2 *h = session;
+    bool fine = true;
     if (h->condemned)
         return;
     h->input = block;
-    ssize_t size = nghttp2_session_mem_recv(h->session, data.data, data.size);
+    while (data.size && fine && !h->condemned) {
+        size_t size = h2_walk(&h->walk, data);
+        fine = feed_part(h, slice_of(data.data, size));
+        data = slice_skip(data, size);
+    }
     h->input = NULL;
-    if (size == NGHTTP2_ERR_FLOODED)
-        server_count_abuse(h->server);
-    if (size < 0)
-        connection_close(h->connection, true);
-    else
+    if (fine)
         flush(h);
+    else
+        connection_close(h->connection, true);
 }
 
 static void drained(void *session)

@@ -2,6 +2,7 @@
  *   http2.c          the session: bytes in, frames, bytes out, drain, time limits
  *   http2_stream.c   the stream as an exchange: request headers, response, output buffer
  *   http2_limit.c    what a peer may ask of us: the budgets of the abuse catalogue, 2.1
+ *   http2_walk.c     the heads of frames, before nghttp2 sees the bytes
  *
  * Thread: the server's loop. Source: RFC 9113. */
 #ifndef PRISM_RPC_HTTP2_H
@@ -9,15 +10,8 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "base/budget.h"
 #include "rpc/internal.h"
-
-/* Tokens that come back with time. A fresh one is full. */
-struct budget {
-    uint32_t spent;
-    uint64_t since_ns; /* spent has been brought up to date then */
-};
-/* false: nothing is left. */
-bool budget_take(struct budget *, uint32_t burst, uint32_t per_s, uint64_t now_ns);
 
 enum h2_drain {
     H2_SERVING,
@@ -25,7 +19,28 @@ enum h2_drain {
     H2_LAST_TOLD /* GOAWAY with the last stream */
 };
 
+enum { H2_HEAD_BYTES = 9 }; /* of a frame: length 24, type 8, flags 8, stream 32 bits */
+
+/* What has come of DATA frames. */
+struct h2_data_count {
+    uint32_t frames;
+    uint32_t empty; /* of them: no payload, and not the last */
+    uint64_t bytes;
+};
+
+/* Where in a frame the input is; a session begins with the preface. */
+struct h2_walk {
+    uint8_t head[H2_HEAD_BYTES];
+    uint8_t head_bytes;
+    uint32_t payload_left;
+    uint64_t frames; /* all that have come */
+    struct h2_data_count data;
+};
+
 struct h2_accounts {
+    const char *reason;         /* why a budget was exceeded; NULL: none was */
+    struct h2_data_count heard; /* DATA that nghttp2 has told of */
+    uint64_t late_bytes;        /* DATA that may still be on its way to streams that we have reset */
     struct budget resets;   /* streams that the peer reset, or made us reset */
     struct budget glitches; /* frames that carry nothing */
     uint32_t earned;        /* glitches that our own DATA and HEADERS made legitimate: window updates, BDP pings */
@@ -62,6 +77,7 @@ struct h2 {
     size_t buffered_bytes;    /* output of all streams */
     bool any_held;            /* a stream's user waits for on_writable */
     struct block *input;      /* what nghttp2 reads at the moment */
+    struct h2_walk walk;
     struct h2_accounts accounts;
 };
 
@@ -90,7 +106,7 @@ struct h2_stream {
 
 /* http2.c */
 void h2_schedule_flush(struct h2 *);
-/* GOAWAY ENHANCE_YOUR_CALM, then closed. */
+/* GOAWAY ENHANCE_YOUR_CALM, then closed; accounts.reason says why. */
 void h2_condemn(struct h2 *);
 
 /* http2_stream.c */
@@ -114,8 +130,16 @@ struct slice h2_stream_take(struct h2_stream *, size_t size);
 void h2_streams_free(struct rpc_server *);
 extern const nghttp2_data_source_read_callback h2_read_body;
 
+/* http2_walk.c */
+void h2_walk_init(struct h2_walk *);
+/* How many of these bytes nghttp2 may see before the accounts are looked at: all, or LIMIT_HTTP2_FRAMES_AT_ONCE frames. */
+size_t h2_walk(struct h2_walk *, struct slice data);
+void h2_count_data(struct h2_data_count *, uint32_t length, uint8_t flags);
+
 /* http2_limit.c: false where the peer has gone too far; the caller condemns the connection. */
 bool h2_account_frame(struct h2 *, const nghttp2_frame_hd *);
+/* DATA that the walk has seen and nghttp2 has not told of: streams that are over. After each part of the input. */
+bool h2_account_skipped(struct h2 *);
 bool h2_account_received(struct h2 *, const nghttp2_frame *);
 bool h2_account_sent(struct h2 *, const nghttp2_frame *);
 void h2_account_data(struct h2 *, size_t size);

@@ -8,39 +8,42 @@
 
 static const uint64_t MS = 1000000;
 
-bool budget_take(struct budget *b, uint32_t burst, uint32_t per_s, uint64_t now_ns)
-{
-    uint64_t back = (now_ns - b->since_ns) * per_s / 1000000000;
-    if (b->since_ns == 0 || back >= b->spent) {
-        b->spent = 0;
-        b->since_ns = now_ns;
-    } else if (back) {
-        b->spent -= (uint32_t)back;
-        b->since_ns += back * 1000000000 / per_s;
-    }
-    if (b->spent >= burst)
-        return false;
-    b->spent++;
-    return true;
-}
-
 static uint64_t now(const struct h2 *h)
 {
     return loop_now_ns(h->server->loop);
 }
 
-static bool charge_reset(struct h2 *h)
+/* The reason of a connection's end is that of the first budget that it exceeded. */
+static bool judge(struct h2 *h, bool within, const char *reason)
 {
-    return budget_take(&h->accounts.resets, LIMIT_HTTP2_RESET_BURST, LIMIT_HTTP2_RESET_PER_S, now(h));
+    if (!within && !h->accounts.reason)
+        h->accounts.reason = reason;
+    return within;
 }
 
-static bool charge_glitch(struct h2 *h)
+static bool charge_reset(struct h2 *h, const char *reason)
+{
+    return judge(h, budget_take(&h->accounts.resets, LIMIT_HTTP2_RESET_BURST, LIMIT_HTTP2_RESET_PER_S, now(h)), reason);
+}
+
+static bool charge_glitch(struct h2 *h, const char *reason)
 {
     if (h->accounts.earned) {
         h->accounts.earned--;
         return true;
     }
-    return budget_take(&h->accounts.glitches, LIMIT_HTTP2_GLITCH_BURST, LIMIT_HTTP2_GLITCH_PER_S, now(h));
+    return judge(h, budget_take(&h->accounts.glitches, LIMIT_HTTP2_GLITCH_BURST, LIMIT_HTTP2_GLITCH_PER_S, now(h)),
+                 reason);
+}
+
+static const char *glitch_name(uint8_t type)
+{
+    static const char *const names[] = {
+        [NGHTTP2_DATA] = "empty DATA frames",   [NGHTTP2_PRIORITY] = "PRIORITY frames",
+        [NGHTTP2_SETTINGS] = "SETTINGS frames", [NGHTTP2_PING] = "PING frames",
+        [NGHTTP2_GOAWAY] = "GOAWAY frames",     [NGHTTP2_WINDOW_UPDATE] = "WINDOW_UPDATE frames",
+    };
+    return type < sizeof names / sizeof *names && names[type] ? names[type] : "frames of unknown types";
 }
 
 static void earn(struct h2 *h)
@@ -63,7 +66,8 @@ static bool account_block(struct h2 *h, const nghttp2_frame_hd *hd)
         a->continuations++;
     }
     a->block_bytes += (uint32_t)hd->length;
-    return a->continuations <= LIMIT_HTTP2_CONTINUATIONS && a->block_bytes <= LIMIT_HEADER_BLOCK_BYTES;
+    return judge(h, a->continuations <= LIMIT_HTTP2_CONTINUATIONS, "CONTINUATION frames") &&
+           judge(h, a->block_bytes <= LIMIT_HEADER_BLOCK_BYTES, "a header block that is too long");
 }
 
 bool h2_account_frame(struct h2 *h, const nghttp2_frame_hd *hd)
@@ -73,8 +77,33 @@ bool h2_account_frame(struct h2 *h, const nghttp2_frame_hd *hd)
     h->accounts.block_began_ns = 0;
     if (hd->type == NGHTTP2_RST_STREAM)
         return true; /* charged as a reset */
+    if (hd->type == NGHTTP2_DATA)
+        h2_count_data(&h->accounts.heard, (uint32_t)hd->length, hd->flags);
     bool carries = hd->type == NGHTTP2_DATA && (hd->length > 0 || (hd->flags & NGHTTP2_FLAG_END_STREAM));
-    return carries || charge_glitch(h);
+    return carries || charge_glitch(h, glitch_name(hd->type));
+}
+
+/* Frames that carry bytes are free while these may have been on their way when we reset their streams: a peer that keeps to
+ * flow control sends no more than the windows of them. */
+static uint32_t skipped_to_charge(struct h2_accounts *a, const struct h2_data_count *seen)
+{
+    uint32_t frames = seen->frames - a->heard.frames, empty = seen->empty - a->heard.empty;
+    uint64_t bytes = seen->bytes - a->heard.bytes;
+    if (bytes > a->late_bytes)
+        return frames;
+    a->late_bytes -= bytes;
+    return empty;
+}
+
+bool h2_account_skipped(struct h2 *h)
+{
+    struct h2_data_count *seen = &h->walk.data, *heard = &h->accounts.heard;
+    bool within = true;
+    if (seen->frames != heard->frames)
+        for (uint32_t n = skipped_to_charge(&h->accounts, seen); n && within; n--)
+            within = charge_glitch(h, "DATA on streams that are over");
+    *seen = *heard = (struct h2_data_count){0};
+    return within;
 }
 
 /* gRPC's keepalive enforcement (grpc/proposal A8): more than two pings too early are too many. */
@@ -89,7 +118,7 @@ static bool account_ping(struct h2 *h)
         a->ping_strikes++;
     a->sent_since_ping = false;
     a->last_ping_ns = now(h);
-    return a->ping_strikes <= LIMIT_PING_STRIKES;
+    return judge(h, a->ping_strikes <= LIMIT_PING_STRIKES, "PING frames too early");
 }
 
 bool h2_account_received(struct h2 *h, const nghttp2_frame *frame)
@@ -100,7 +129,7 @@ bool h2_account_received(struct h2 *h, const nghttp2_frame *frame)
         return true;
     case NGHTTP2_RST_STREAM:
         h->server->stats.streams_reset_by_peer++;
-        return charge_reset(h);
+        return charge_reset(h, "resets");
     case NGHTTP2_PING:
         return (frame->hd.flags & NGHTTP2_FLAG_ACK) || account_ping(h);
     default:
@@ -113,8 +142,9 @@ static bool account_sent_reset(struct h2 *h, const nghttp2_frame *frame)
 {
     const struct h2_stream *s = nghttp2_session_get_stream_user_data(h->session, frame->hd.stream_id);
     h->accounts.block_began_ns = 0;
+    h->accounts.late_bytes += LIMIT_HTTP2_STREAM_WINDOW_BYTES;
     bool ours = frame->rst_stream.error_code == NGHTTP2_NO_ERROR || (s && s->own_reset);
-    return ours || charge_reset(h);
+    return ours || charge_reset(h, "resets that it provoked");
 }
 
 bool h2_account_sent(struct h2 *h, const nghttp2_frame *frame)
@@ -154,7 +184,7 @@ static bool longer_than(uint64_t since_ns, uint64_t now_ns, uint64_t limit_ms)
 bool h2_account_time(struct h2 *h, uint64_t now_ns)
 {
     const struct h2_accounts *a = &h->accounts;
-    if (longer_than(a->block_began_ns, now_ns, LIMIT_HEADERS_MS))
-        return false;
-    return !h->buffered_bytes || !longer_than(a->stalled_since_ns, now_ns, LIMIT_WRITE_STALL_MS);
+    bool stalled = h->buffered_bytes && longer_than(a->stalled_since_ns, now_ns, LIMIT_WRITE_STALL_MS);
+    return judge(h, !longer_than(a->block_began_ns, now_ns, LIMIT_HEADERS_MS), "a header block that does not end") &&
+           judge(h, !stalled, "output that it does not take");
 }

@@ -100,8 +100,8 @@ struct rpc_server {
 const struct endpoint *server_find(const struct rpc_server *, struct slice key);
 /* Closes the connection: after what is queued has been sent, or now. The protocol's closed follows. Twice is fine. */
 void connection_close(struct connection *, bool now);
-/* Call at most once for each connection that is closed for flooding. */
-void server_count_abuse(struct rpc_server *);
+/* Call at most once for each connection that is closed for flooding. reason: what there was too much of; static. */
+void server_report_abuse(struct connection *, const char *reason, uint64_t frames);
 /* A connection's last call has ended, or a call has: draining may be over. */
 void server_check_drained(struct rpc_server *);
 

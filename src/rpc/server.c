@@ -436,9 +436,15 @@ void rpc_server_drain(struct rpc_server *s, uint64_t deadline_ns, void (*drained
     server_check_drained(s);
 }
 
-void server_count_abuse(struct rpc_server *s)
+void server_report_abuse(struct connection *c, const char *reason, uint64_t frames)
 {
-    s->stats.abuse_closed++;
+    const struct rpc_server_options *o = &c->server->options;
+    c->server->stats.abuse_closed++;
+    if (o->on_offence)
+        o->on_offence(o->context, &(struct rpc_offence){.peer_address = conn_peer_address(c->conn),
+                                                        .peer_identity = conn_peer_identity(c->conn),
+                                                        .reason = reason,
+                                                        .frames = frames});
 }
 
 /* ---- the server ------------------------------------------------------------------------------------------------------- */

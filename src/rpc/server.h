@@ -78,6 +78,15 @@ void rpc_receive(struct rpc_call *);
 /* Ends the call: OK after the messages, else the error with call->diag as details. */
 void rpc_finish(struct rpc_call *, enum err);
 
+/* A connection that the server ends, or refuses, for what its peer does. Lent for the call. */
+struct rpc_offence {
+    const char *peer_address;
+    const char *peer_identity; /* of the client certificate; NULL: none */
+    const char *reason;        /* what there was too much of: "resets"; static */
+    uint64_t frames;           /* of HTTP/2 that had come when it was noticed */
+    bool refused;              /* before it has done anything */
+};
+
 struct rpc_server_options {
     struct loop *loop;
     uint32_t message_bytes_max; /* of a request message; rpc_call_limit changes it for one call */
@@ -85,6 +94,7 @@ struct rpc_server_options {
     uint32_t (*message_limit)(void *context, struct rpc_call *);
     void (*on_finished)(void *context, struct rpc_call *, enum err, uint64_t bytes_in,
                         uint64_t bytes_out); /* log, metrics; may be NULL */
+    void (*on_offence)(void *context, const struct rpc_offence *); /* log; may be NULL */
     void *context;
     uint32_t connections_max; /* of this server */
     bool plain_status;      /* errors travel without details of ours; a handler may still add grpc-status-details-bin */

@@ -26,11 +26,16 @@ static void finish(void)
     raw_close(&r);
 }
 
-static void check_calmed(void)
+enum { FRAMES_MAX = LIMIT_HTTP2_GLITCH_BURST + 100 }; /* by which every flood has ended */
+
+/* And whoever keeps the log was told why. */
+static void check_calmed(const char *reason)
 {
     CHECK(r.goaway && r.closed);
     CHECK_EQ(r.goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
     CHECK_EQ(raw_stats(&r)->abuse_closed, 1);
+    CHECK_STR(r.world.offence, reason);
+    CHECK(r.world.offence_frames <= FRAMES_MAX);
 }
 
 TEST(rapid_reset_ends_the_connection)
@@ -41,7 +46,7 @@ TEST(rapid_reset_ends_the_connection)
         raw_u32(&r, NGHTTP2_RST_STREAM, 0, 2 * i + 1, NGHTTP2_CANCEL);
     }
     raw_run(&r, 1000);
-    check_calmed();
+    check_calmed("resets");
     CHECK(raw_stats(&r)->calls_started <= LIMIT_HTTP2_RESET_BURST + 10);
     finish();
 }
@@ -73,6 +78,7 @@ static void made_you_reset(void (*provoke)(uint32_t stream))
     raw_run(&r, 1000);
     CHECK(r.goaway && r.closed);
     CHECK(raw_stats(&r)->calls_started <= LIMIT_HTTP2_RESET_BURST + 100);
+    CHECK(r.world.offence_frames <= FRAMES_MAX);
     finish();
 }
 
@@ -134,6 +140,7 @@ TEST(a_flood_of_continuations_ends_within_nine_frames)
     raw_run(&r, 1000);
     CHECK(r.closed);
     CHECK_EQ(raw_stats(&r)->abuse_closed, 1);
+    CHECK_STR(r.world.offence, "CONTINUATION frames");
     buf_fini(&block);
     finish();
 }
@@ -183,13 +190,15 @@ TEST(lengths_without_end_are_not_decoded)
     check_not_decoded(SLICE("\x00\x01x\x7f\xff\xff\xff\xff\x0f"));
 }
 
-static void flood(void (*one)(uint32_t i), uint32_t count)
+enum { LONG_FLOOD = 20000 };
+
+static void flood(void (*one)(uint32_t i), uint32_t count, const char *reason)
 {
     start();
     for (uint32_t i = 0; i < count; i++)
         one(i);
     raw_run(&r, 1000);
-    check_calmed();
+    check_calmed(reason);
     finish();
 }
 
@@ -234,37 +243,60 @@ static void unknown_frame(uint32_t i)
     raw_frame(&r, 0x77, 0, 0, SLICE("?"));
 }
 
-enum { ENOUGH = LIMIT_HTTP2_GLITCH_BURST + 100 };
-
 TEST(pings_too_early_are_too_many)
 {
-    flood(ping, 10);
+    flood(ping, 10, "PING frames too early");
 }
 
 TEST(a_flood_of_settings_ends_the_connection)
 {
-    flood(settings, ENOUGH);
-    flood(table_flapping, ENOUGH);
+    flood(settings, LONG_FLOOD, "SETTINGS frames");
+    flood(table_flapping, LONG_FLOOD, "SETTINGS frames");
 }
 
 TEST(a_flood_of_priorities_ends_the_connection)
 {
-    flood(priority, ENOUGH);
+    flood(priority, LONG_FLOOD, "PRIORITY frames");
 }
 
 TEST(a_flood_of_window_updates_ends_the_connection)
 {
-    flood(window_update, ENOUGH);
+    flood(window_update, LONG_FLOOD, "WINDOW_UPDATE frames");
 }
 
 TEST(a_flood_of_empty_data_ends_the_connection)
 {
-    flood(empty_data, ENOUGH);
+    flood(empty_data, LONG_FLOOD, "empty DATA frames");
 }
 
 TEST(a_flood_of_unknown_frames_ends_the_connection)
 {
-    flood(unknown_frame, ENOUGH);
+    flood(unknown_frame, LONG_FLOOD, "frames of unknown types");
+}
+
+static void late_data(uint32_t i)
+{
+    if (i == 0) {
+        raw_call(&r, 1, NULL);
+        raw_run(&r, 100);
+    }
+    raw_data(&r, 1, SLICE("x"), false);
+}
+
+static void late_empty_data(uint32_t i)
+{
+    if (i == 0) {
+        raw_call(&r, 1, NULL);
+        raw_run(&r, 100);
+    }
+    raw_data(&r, 1, SLICE_EMPTY, false);
+}
+
+/* nghttp2 skips it without telling. */
+TEST(a_flood_of_data_on_streams_that_are_over_ends_the_connection)
+{
+    flood(late_data, LONG_FLOOD, "DATA on streams that are over");
+    flood(late_empty_data, LONG_FLOOD, "DATA on streams that are over");
 }
 
 /* Answers to a peer that takes none do not pile up. */
@@ -351,7 +383,7 @@ TEST(a_header_block_that_does_not_end_is_closed)
     raw_block(&block, NULL);
     raw_frame(&r, NGHTTP2_HEADERS, 0, 1, buf_slice(&block));
     raw_run(&r, LIMIT_HEADERS_MS + 3000);
-    check_calmed();
+    check_calmed("a header block that does not end");
     buf_fini(&block);
     finish();
 }
@@ -480,6 +512,28 @@ TEST(data_on_its_way_to_a_stream_that_we_reset_is_skipped)
     raw_run(&r, 100);
     CHECK(!r.goaway);
     CHECK_EQ(r.answers[3].grpc_status, 0);
+    finish();
+}
+
+/* What a peer that keeps to its window may have had on its way when we answered early: a byte a frame. */
+TEST(much_data_on_its_way_to_a_stream_that_we_reset_is_no_flood)
+{
+    start();
+    raw_headers(&r, 1, &(struct raw_request){.path = "/no.Service/Method"}, false);
+    raw_run(&r, 100);
+    CHECK(r.answers[1].reset);
+    for (int i = 0; i < LIMIT_HTTP2_STREAM_WINDOW_BYTES; i++)
+        raw_data(&r, 1, SLICE("x"), false);
+    raw_run(&r, 1000);
+    CHECK(!r.goaway);
+    raw_call(&r, 3, NULL);
+    raw_run(&r, 100);
+    CHECK_EQ(r.answers[3].grpc_status, 0);
+    for (uint32_t i = 0; i < LONG_FLOOD; i++)
+        raw_data(&r, 1, SLICE("x"), false);
+    raw_run(&r, 1000);
+    CHECK(r.goaway && r.closed);
+    CHECK_STR(r.world.offence, "DATA on streams that are over");
     finish();
 }
 

@@ -22,6 +22,8 @@ struct world {
     uint32_t finished_count;
     enum err finished_err;
     char identity[128];                         /* of the newest call's peer */
+    const char *offence; /* why the newest connection was ended or refused */
+    uint64_t offence_frames;
     uint64_t allocations_at_start, allocations; /* of the newest call, between its headers and its end */
 };
 
@@ -59,6 +61,13 @@ static inline void note_finished(void *context, struct rpc_call *call, enum err 
     w->allocations = mem_thread_count() - w->allocations_at_start;
 }
 
+static inline void note_offence(void *context, const struct rpc_offence *offence)
+{
+    struct world *w = context;
+    w->offence = offence->reason;
+    w->offence_frames = offence->frames;
+}
+
 static inline void note_drained(void *context)
 {
     ((struct world *)context)->drained = true;
@@ -70,6 +79,7 @@ static inline enum err world_serve(struct world *w, const char *address, struct 
                                    .message_bytes_max = 4 << 20,
                                    .message_limit = note_start,
                                    .on_finished = note_finished,
+                                   .on_offence = note_offence,
                                    .context = w};
     enum err e = rpc_server_new(&o, &w->server);
     if (!e)
