@@ -74,6 +74,11 @@ enum {
 
     /* HTTP/2 and HTTP/1.1 connections (abuse catalogue 2.1). */
     LIMIT_CONNECTIONS = 20000,                /* the process; and never more than half of the descriptors */
+    LIMIT_CONNECTIONS_PER_CLIENT = 2000,      /* default: of one address, of one identity; and half of what the process takes */
+    LIMIT_CONNECTIONS_PER_CLIENT_MAX = 1000000, /* a setting */
+    LIMIT_CALLS_PER_CLIENT = 10000,           /* default: in flight, over all connections of a client */
+    LIMIT_REFUSALS_WAITING = 100,             /* of a worker: connections over their share that are open to be told so */
+    LIMIT_REFUSAL_MS = 1000,                  /* how long one of these may take to say what it speaks */
     LIMIT_HTTP2_STREAMS = 100,                /* concurrent on a connection */
     LIMIT_HTTP2_STREAM_WINDOW_BYTES = 64 << 10,
     LIMIT_HTTP2_CONNECTION_WINDOW_BYTES = 1 << 20,
@@ -107,6 +112,9 @@ enum {
     LIMIT_WRITE_STALL_MS = 60000,             /* a peer that takes no byte for this long is closed */
     LIMIT_HTTP1_IDLE_MS = 60000,
     LIMIT_SSE_HEARTBEAT_MS = 15000,           /* ours: what lies between gives up silent connections */
+    LIMIT_KEEPALIVE_MS = 7200000,             /* default: a silent peer is asked by a PING (gRPC's 2 h) */
+    LIMIT_KEEPALIVE_MS_MIN = 1000,            /* a setting: less would be a flood of our own */
+    LIMIT_KEEPALIVE_TIMEOUT_MS = 20000,       /* default: one that does not answer is gone */
     LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
     LIMIT_PING_STRIKES = 2,

@@ -244,6 +244,21 @@ static enum err note_peer(struct wire_call *c)
     return lost ? ERR_NOMEM : OK;
 }
 
+static enum err take_share(struct wire_call *c)
+{
+    enum { RETRY_AFTER_MS = 100 };
+    struct rpc_share *share = c->exchange->share;
+    if (rpc_share_call(share)) {
+        c->share = share;
+        return OK;
+    }
+    c->rpc.server->stats.calls_over_share++;
+    diag_set(&c->rpc.diag, ERR_TOO_MANY_CALLS, "this client has %u calls in flight, as many as one client may",
+             rpc_share_calls(share));
+    c->rpc.diag.retry_after_ms = RETRY_AFTER_MS;
+    return ERR_TOO_MANY_CALLS;
+}
+
 enum err rpc_call_init(struct wire_call *c, struct http_exchange *x, const struct endpoint *endpoint,
                        const struct call_wire *wire)
 {
@@ -254,7 +269,9 @@ enum err rpc_call_init(struct wire_call *c, struct http_exchange *x, const struc
     if (!e)
         e = read_headers(c);
     c->message_bytes_max = message_limit(c);
-    return e ? e : full ? ERR_TOO_MANY_CALLS : OK;
+    if (!e)
+        e = full ? ERR_TOO_MANY_CALLS : take_share(c);
+    return e;
 }
 
 /* Slow requests: one that a unary method has not got complete by then fails, whatever the client's deadline is. */
@@ -315,6 +332,7 @@ static void let_go(struct wire_call *c)
     struct rpc_server *s = c->rpc.server;
     timer_stop(c->rpc.loop, &c->deadline);
     delist(c);
+    rpc_share_call_end(c->share);
     if (s->options.on_finished)
         s->options.on_finished(s->options.context, &c->rpc, c->outcome, c->bytes_in, c->bytes_out);
     if (c->wire->discard)

@@ -40,6 +40,7 @@ struct wire_call {
     const struct rpc_handlers *handlers;
     struct timer deadline;
     struct wire_call *next, *prev; /* of server->calls */
+    struct rpc_share *share;       /* counts this call; NULL: none does */
     struct call_field *headers;    /* response metadata, newest last; -bin values are base64 already */
     struct call_field *trailers;
     const struct http_header *metadata; /* request metadata, without the protocol's own, -bin decoded; in the arena */

@@ -40,6 +40,7 @@ struct http_exchange {
     bool http1;
     bool aborted; /* on_abort has been, or is due */
     struct conn *conn;
+    struct rpc_share *share; /* the client's; NULL: none */
     struct loop *loop;
     struct arena arena; /* of this exchange; everything about it */
     struct rpc_server *server;

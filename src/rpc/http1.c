@@ -478,4 +478,9 @@ static void drain(void *session)
         connection_close(h->connection, false);
 }
 
-const struct protocol http1_protocol = {open_session, on_data, on_drained, on_eof, on_closed, sweep, drain};
+static void refuse_client(void *session)
+{
+    condemn(session, err_row(ERR_TOO_MANY_CONNECTIONS)->http, ERR_TOO_MANY_CONNECTIONS, NULL);
+}
+
+const struct protocol http1_protocol = {open_session, on_data, on_drained, on_eof, on_closed, sweep, drain, refuse_client};

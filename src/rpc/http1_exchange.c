@@ -44,6 +44,7 @@ struct h1_exchange *h1_exchange_take(struct h1 *h)
     x->h1 = h;
     x->exchange.http1 = true;
     x->exchange.conn = h->connection->conn;
+    x->exchange.share = h->connection->share;
     x->exchange.loop = h->server->loop;
     x->exchange.server = h->server;
     x->exchange.carrier = &h1_carrier;

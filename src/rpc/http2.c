@@ -29,15 +29,25 @@ static void report(struct h2 *h, const char *reason)
     server_report_abuse(h->connection, reason, h->walk.frames);
 }
 
+/* The reason goes with a GOAWAY of its own: nghttp2's last one carries no text. */
+static void goodbye(struct h2 *h, uint32_t code)
+{
+    const char *reason = h->accounts.reason;
+    h->condemned = true;
+    if (reason)
+        nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->session), code,
+                              (const uint8_t *)reason, strlen(reason));
+    nghttp2_session_terminate_session(h->session, code);
+    h2_schedule_flush(h);
+}
+
 static void condemn(struct h2 *h, uint32_t code)
 {
     if (h->condemned)
         return;
-    h->condemned = true;
     if (code == NGHTTP2_ENHANCE_YOUR_CALM)
         report(h, h->accounts.reason);
-    nghttp2_session_terminate_session(h->session, code);
-    h2_schedule_flush(h);
+    goodbye(h, code);
 }
 
 void h2_condemn(struct h2 *h)
@@ -397,7 +407,7 @@ static enum err open_session(struct connection *connection, void **ret_session)
     h->server = server;
     h->flush.run = flush_task;
     h->reading = true;
-    h->idle_since_ns = now(h);
+    h->idle_since_ns = h->received_ns = now(h);
     h2_walk_init(&h->walk);
     if (nghttp2_session_server_new3(&h->session, server->h2_callbacks, h, server->h2_option,
                                     &server->h2mem.functions) != 0) {
@@ -431,6 +441,8 @@ static void feed(void *session, struct block *block, struct slice data)
     bool fine = true;
     if (h->condemned)
         return;
+    h->received_ns = now(h);
+    h->asked_ns = 0;
     h->input = block;
     while (data.size && fine && !h->condemned) {
         size_t size = h2_walk(&h->walk, data);
@@ -484,20 +496,47 @@ static bool is_late(uint64_t since_ns, uint64_t now_ns, uint64_t limit_ms)
     return now_ns > since_ns && now_ns - since_ns > limit_ms * 1000000;
 }
 
+/* gRPC's server keepalive: a peer that is gone without a word, behind a lost link, would hold its streams for ever. */
+static void ask_whether_alive(struct h2 *h)
+{
+    h->asked_ns = now(h);
+    nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+    h2_schedule_flush(h);
+}
+
+static bool is_dead(const struct h2 *h, uint64_t now_ns)
+{
+    return h->asked_ns && is_late(h->asked_ns, now_ns, h->server->options.keepalive.timeout_ms);
+}
+
+static bool is_silent(const struct h2 *h, uint64_t now_ns)
+{
+    uint64_t interval_ms = h->server->options.keepalive.interval_ms;
+    return interval_ms && !h->asked_ns && h->drain == H2_SERVING && is_late(h->received_ns, now_ns, interval_ms);
+}
+
 static bool is_idle_too_long(const struct h2 *h, uint64_t now_ns)
 {
     return h->idle_since_ns &&
            is_late(h->idle_since_ns, now_ns, h->seen_request ? LIMIT_HTTP2_IDLE_MS : LIMIT_FIRST_REQUEST_MS);
 }
 
+static bool is_stuck(const struct h2 *h, uint64_t now_ns)
+{
+    struct conn *conn = h->connection->conn;
+    return conn_queued_bytes(conn) && is_late(conn_last_write_ns(conn), now_ns, LIMIT_WRITE_STALL_MS);
+}
+
 static void sweep(void *session, uint64_t now_ns)
 {
     struct h2 *h = session;
-    struct conn *conn = h->connection->conn;
-    if (conn_queued_bytes(conn) && is_late(conn_last_write_ns(conn), now_ns, LIMIT_WRITE_STALL_MS)) {
+    if (is_stuck(h, now_ns) || is_dead(h, now_ns)) {
+        h->server->stats.keepalive_closed += is_dead(h, now_ns);
         connection_close(h->connection, true);
         return;
     }
+    if (is_silent(h, now_ns))
+        ask_whether_alive(h);
     keep_within(h, h2_account_time(h, now_ns));
     if (h->drain == H2_NOTICED && is_late(h->drain_since_ns, now_ns, LIMIT_DRAIN_ROUND_TRIP_MS))
         tell_last_stream(h);
@@ -507,4 +546,11 @@ static void sweep(void *session, uint64_t now_ns)
         drain(h);
 }
 
-const struct protocol http2_protocol = {open_session, feed, drained, eof, closed, sweep, drain};
+static void refuse(void *session)
+{
+    struct h2 *h = session;
+    h->accounts.reason = err_row(ERR_TOO_MANY_CONNECTIONS)->text;
+    goodbye(h, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+const struct protocol http2_protocol = {open_session, feed, drained, eof, closed, sweep, drain, refuse};

@@ -67,6 +67,8 @@ struct h2 {
     enum h2_drain drain;
     uint64_t drain_since_ns;
     uint64_t idle_since_ns;    /* no stream since then */
+    uint64_t received_ns;      /* the peer's last bytes */
+    uint64_t asked_ns;         /* our keepalive PING went out and nothing has come since; 0: none did */
     struct h2_stream *streams; /* nghttp2's and those whose handler still works */
     uint32_t stream_count;
     int32_t last_id;          /* the newest stream of the peer */

@@ -63,6 +63,7 @@ struct h2_stream *h2_stream_open(struct h2 *h, int32_t id)
     s->h2 = h;
     s->id = id;
     s->exchange.conn = h->connection->conn;
+    s->exchange.share = h->connection->share;
     s->exchange.loop = h->server->loop;
     s->exchange.server = h->server;
     s->exchange.carrier = &h2_carrier;

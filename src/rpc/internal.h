@@ -1,6 +1,6 @@
 /* What the server and its protocols know of each other. Private to src/rpc.
  *
- *   accept ──▶ sniffing ──▶ protocol (http2_protocol or http1_protocol) ──▶ closed
+ *   accept, admitted (admit.c) ──▶ sniffing ──▶ protocol (http2_protocol or http1_protocol) ──▶ closed
  *                 └─ time limit, garbage ──▶ closed
  *
  * The server owns the list of its connections and forwards their events to the protocol; a protocol owns its session and
@@ -35,6 +35,8 @@ struct protocol {
     void (*sweep)(void *session, uint64_t now_ns);
     /* Take no new requests, close the connection when those in flight have ended. */
     void (*drain)(void *session);
+    /* The client has its share: say so and close. Right after open. */
+    void (*refuse)(void *session);
 };
 extern const struct protocol http1_protocol;
 extern const struct protocol http2_protocol;
@@ -49,6 +51,9 @@ struct connection {
     uint64_t opened_ns; /* accepted; then: handshake done */
     bool open;          /* on_open has been */
     bool closing;
+    bool refused;            /* is only told so */
+    struct rpc_share *share; /* of its client; NULL: none */
+    uint64_t leave_ns;       /* when it is asked to leave for its age; 0: never */
     uint8_t sniffed_count;
     uint8_t sniffed[PREFACE_BYTES];
     struct connection *next, *prev;
@@ -70,7 +75,9 @@ struct rpc_server {
     struct loop *loop;
     struct map endpoints; /* struct endpoint by its key */
     struct listener *listener;
+    bool tls;
     struct connection *connections;
+    uint32_t refusals; /* connections that are refused and still open */
     struct wire_call *calls; /* in flight */
     struct timer sweep;      /* once a second while there are connections */
     /* Draining. */
@@ -102,6 +109,12 @@ const struct endpoint *server_find(const struct rpc_server *, struct slice key);
 void connection_close(struct connection *, bool now);
 /* Call at most once for each connection that is closed for flooding. reason: what there was too much of; static. */
 void server_report_abuse(struct connection *, const char *reason, uint64_t frames);
+/* admit.c. On accept; false: close it at once. */
+bool connection_admit(struct connection *);
+/* The handshake is over: who the client is is known. */
+void connection_identify(struct connection *);
+/* It is gone. */
+void connection_leave(struct connection *);
 /* A connection's last call has ended, or a call has: draining may be over. */
 void server_check_drained(struct rpc_server *);
 

@@ -58,7 +58,9 @@ static void speak(struct connection *c, const struct protocol *protocol)
         return;
     }
     c->protocol = protocol;
-    if (c->server->draining)
+    if (c->refused)
+        protocol->refuse(c->session);
+    else if (c->server->draining)
         protocol->drain(c->session);
 }
 
@@ -68,6 +70,7 @@ static void on_open(void *context, struct conn *conn)
     const char *alpn = conn_alpn(conn);
     c->open = true;
     c->opened_ns = loop_now_ns(c->server->loop);
+    connection_identify(c);
     if (strcmp(alpn, "h2") == 0)
         speak(c, &http2_protocol);
     else if (*alpn)
@@ -109,7 +112,7 @@ static void on_first_data(struct connection *c, struct block *block, struct slic
     if (!protocol)
         return;
     speak(c, protocol);
-    if (!c->protocol)
+    if (!c->protocol || c->closing)
         return;
     if (earlier)
         feed_again(c, earlier, data);
@@ -158,6 +161,7 @@ static void on_closed(void *context, struct conn *conn, enum err e, const struct
     if (c->protocol)
         c->protocol->closed(c->session, e);
     remove_connection(s, c);
+    connection_leave(c);
     mem_free(c);
     server_check_drained(s);
 }
@@ -167,6 +171,13 @@ static const struct conn_events connection_events = {on_open, on_data, on_draine
 static uint32_t connections_max(const struct rpc_server *s)
 {
     return s->options.connections_max ? s->options.connections_max : LIMIT_CONNECTIONS;
+}
+
+/* Give or take a tenth, so that connections made at once do not leave at once. */
+static uint64_t leave_time(struct rpc_server *s)
+{
+    uint64_t age_ns = s->options.keepalive.age_ms * 1000000;
+    return age_ns ? loop_now_ns(s->loop) + age_ns - age_ns / 10 + random_next(&s->random) % (age_ns / 5 + 1) : 0;
 }
 
 static bool on_accept(void *context, struct conn *conn, const struct conn_events **ret_events, void **ret_context)
@@ -182,6 +193,11 @@ static bool on_accept(void *context, struct conn *conn, const struct conn_events
     c->server = s;
     c->conn = conn;
     c->opened_ns = loop_now_ns(s->loop);
+    c->leave_ns = leave_time(s);
+    if (!connection_admit(c)) {
+        mem_free(c);
+        return false;
+    }
     add_connection(s, c);
     *ret_events = &connection_events;
     *ret_context = c;
@@ -191,12 +207,15 @@ static bool on_accept(void *context, struct conn *conn, const struct conn_events
 /* Slowloris: neither the handshake nor the choice of a protocol may take long. */
 static void sweep_connection(struct connection *c, uint64_t now_ns)
 {
+    uint64_t silent_ms = c->refused ? LIMIT_REFUSAL_MS : LIMIT_HANDSHAKE_MS;
     if (c->closing)
         return;
-    if (c->protocol)
-        c->protocol->sweep(c->session, now_ns);
-    else if (now_ns - c->opened_ns > (uint64_t)LIMIT_HANDSHAKE_MS * 1000000)
+    if (!c->protocol && now_ns - c->opened_ns > silent_ms * 1000000)
         connection_close(c, true);
+    else if (c->protocol)
+        c->protocol->sweep(c->session, now_ns);
+    if (c->protocol && !c->closing && c->leave_ns && now_ns >= c->leave_ns)
+        c->protocol->drain(c->session);
 }
 
 static void on_sweep(struct timer *timer)
@@ -485,11 +504,17 @@ enum err rpc_server_new(const struct rpc_server_options *options, struct rpc_ser
     return OK;
 }
 
+void rpc_server_keepalive(struct rpc_server *s, const struct rpc_keepalive *keepalive)
+{
+    s->options.keepalive = *keepalive;
+}
+
 enum err rpc_server_listen(struct rpc_server *s, const char *address, struct tls *tls, bool reuse_port,
                            struct diag *diag)
 {
     enum { BACKLOG = 1024 };
     assert(!s->listener);
+    s->tls = tls;
     struct listen_options o = {.address = address,
                                .tls = tls,
                                .reuse_port = reuse_port,

@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "pb/pb.h"
 #include "rpc/http.h"
+#include "rpc/share.h"
 
 struct rpc_server;
 struct rpc_call;
@@ -87,6 +88,13 @@ struct rpc_offence {
     bool refused;              /* before it has done anything */
 };
 
+/* Milliseconds; 0: not. Looked at once a second. */
+struct rpc_keepalive {
+    uint64_t interval_ms; /* HTTP/2: a peer that has sent nothing for so long is asked by a PING… */
+    uint64_t timeout_ms;  /* …and is gone where nothing comes for so long after it */
+    uint64_t age_ms;      /* a connection that is older, give or take a tenth, is asked to leave; its calls end first */
+};
+
 struct rpc_server_options {
     struct loop *loop;
     uint32_t message_bytes_max; /* of a request message; rpc_call_limit changes it for one call */
@@ -99,7 +107,10 @@ struct rpc_server_options {
     uint32_t connections_max; /* of this server */
     bool plain_status;      /* errors travel without details of ours; a handler may still add grpc-status-details-bin */
     const char *congestion; /* of its connections (rt/congestion.h); NULL: the system's. Outlives the server */
+    struct rpc_shares *shares; /* what one client may take; must outlive the server. NULL: no limits by client */
+    struct rpc_keepalive keepalive;
 };
+void rpc_server_keepalive(struct rpc_server *, const struct rpc_keepalive *); /* another one, from now on */
 enum err rpc_server_new(const struct rpc_server_options *, struct rpc_server **ret_server)
     __attribute__((warn_unused_result));
 /* Before serving. The tables must outlive the server. */
@@ -119,6 +130,8 @@ struct rpc_server_stats {
     uint64_t connections_accepted, connections_open, connections_refused;
     uint64_t calls_started, calls_in_flight;
     uint64_t streams_reset_by_peer, goaways_sent, abuse_closed; /* connections closed for flooding */
+    uint64_t connections_over_share, calls_over_share; /* refused: the client has its share */
+    uint64_t keepalive_closed;                         /* peers that did not answer a PING */
     uint64_t bytes_in, bytes_out;
 };
 const struct rpc_server_stats *rpc_server_stats(const struct rpc_server *);

@@ -24,6 +24,8 @@ struct raw {
     nghttp2_hd_inflater *inflater;
     struct buf in, out;
     bool open, closed, goaway;
+    bool deaf; /* answers no PING */
+    char goaway_text[128];
     uint32_t goaway_code, goaway_count, last_stream, pings, resets;
     struct raw_answer answers[RAW_STREAMS];
 };
@@ -143,7 +145,7 @@ static inline void raw_note_frame(struct raw *r, uint8_t type, uint8_t flags, ui
         a->reset_code = raw_get(payload, 0);
         r->resets++;
     }
-    if (type == NGHTTP2_PING && !(flags & NGHTTP2_FLAG_ACK))
+    if (type == NGHTTP2_PING && !(flags & NGHTTP2_FLAG_ACK) && !r->deaf)
         raw_frame(r, NGHTTP2_PING, NGHTTP2_FLAG_ACK, 0, payload);
     r->pings += type == NGHTTP2_PING;
     if (type == NGHTTP2_GOAWAY) {
@@ -151,6 +153,9 @@ static inline void raw_note_frame(struct raw *r, uint8_t type, uint8_t flags, ui
         r->goaway_count++;
         r->last_stream = raw_get(payload, 0);
         r->goaway_code = raw_get(payload, 4);
+        if (payload.size > 8)
+            snprintf(r->goaway_text, sizeof r->goaway_text, "%.*s", (int)payload.size - 8,
+                     (const char *)payload.data + 8);
     }
 }
 
@@ -199,16 +204,21 @@ static inline void raw_connect(struct raw *r)
         loop_turn(r->world.loop, true);
 }
 
-static inline void raw_open(struct raw *r)
+static inline void raw_open_with(struct raw *r, struct rpc_shares *shares)
 {
     memset(r, 0, sizeof *r);
     for (int i = 0; i < RAW_STREAMS; i++)
         r->answers[i].grpc_status = -1;
     buf_init(&r->in, 64 << 20);
     buf_init(&r->out, 64 << 20);
-    CHECK_ERR(world_open(&r->world, 3), OK);
+    CHECK_ERR(world_open_with(&r->world, 3, shares), OK);
     CHECK_EQ(nghttp2_hd_inflate_new(&r->inflater), 0);
     raw_connect(r);
+}
+
+static inline void raw_open(struct raw *r)
+{
+    raw_open_with(r, NULL);
 }
 
 static inline void raw_greet(struct raw *r)

@@ -16,6 +16,7 @@ struct world {
     struct loop *loop;
     struct rpc_server *server;
     struct rpc_client *client;
+    struct rpc_shares *shares; /* NULL: no limits by client */
     struct arena arena;
     struct diag diag;
     bool drained;
@@ -76,6 +77,7 @@ static inline void note_drained(void *context)
 static inline enum err world_serve(struct world *w, const char *address, struct tls *tls)
 {
     struct rpc_server_options o = {.loop = w->loop,
+                                   .shares = w->shares,
                                    .message_bytes_max = 4 << 20,
                                    .message_limit = note_start,
                                    .on_finished = note_finished,
@@ -87,9 +89,9 @@ static inline enum err world_serve(struct world *w, const char *address, struct 
     return e ? e : rpc_server_listen(w->server, address, tls, false, &w->diag);
 }
 
-static inline enum err world_open(struct world *w, uint64_t seed)
+static inline enum err world_open_with(struct world *w, uint64_t seed, struct rpc_shares *shares)
 {
-    *w = (struct world){0};
+    *w = (struct world){.shares = shares};
     arena_init(&w->arena, 1 << 20);
     diag_init(&w->diag, &w->arena);
     struct rpc_client_options o = {.address = "server:80"};
@@ -100,6 +102,11 @@ static inline enum err world_open(struct world *w, uint64_t seed)
         e = world_serve(w, "server:80", NULL);
     o.loop = w->loop;
     return e ? e : rpc_client_new(&o, &w->diag, &w->client);
+}
+
+static inline enum err world_open(struct world *w, uint64_t seed)
+{
+    return world_open_with(w, seed, NULL);
 }
 
 static inline void world_drain(struct world *w, uint64_t ns)

@@ -1,0 +1,153 @@
+/* Shares by client: who counts as one, and what goes back when. */
+#include <pthread.h>
+
+#include "../harness.h"
+#include "base/mem.h"
+#include "rpc/share.h"
+
+static struct rpc_shares *shares_of(uint32_t address, uint32_t identity, uint32_t calls)
+{
+    static const struct hash_key key = {1, 2};
+    struct rpc_shares *s = NULL;
+    CHECK_ERR(rpc_shares_new(&key, &(struct rpc_share_limits){address, identity, calls}, &s), OK);
+    return s;
+}
+
+static struct rpc_share *connected(struct rpc_shares *s, const char *address)
+{
+    struct rpc_share *share = NULL;
+    CHECK_ERR(rpc_share_connect(s, RPC_BY_ADDRESS, address, &share), OK);
+    return share;
+}
+
+static void refused(struct rpc_shares *s, enum rpc_share_kind kind, const char *name)
+{
+    struct rpc_share *share = NULL;
+    CHECK_ERR(rpc_share_connect(s, kind, name, &share), ERR_TOO_MANY_CONNECTIONS);
+    CHECK(!share);
+}
+
+TEST(an_address_has_its_connections_and_another_one_its_own)
+{
+    struct rpc_shares *s = shares_of(2, 9, 9);
+    struct rpc_share *a = connected(s, "192.0.2.1:1000"), *b = connected(s, "192.0.2.1:1001");
+    CHECK(a == b);
+    refused(s, RPC_BY_ADDRESS, "192.0.2.1:1002");
+    struct rpc_share *other = connected(s, "192.0.2.2:1000");
+    CHECK(other != a);
+    rpc_share_disconnect(a);
+    rpc_share_disconnect(connected(s, "192.0.2.1:1003"));
+    rpc_share_disconnect(b);
+    rpc_share_disconnect(other);
+    rpc_shares_free(s);
+}
+
+TEST(of_ipv6_the_first_half_is_the_client)
+{
+    struct rpc_shares *s = shares_of(1, 9, 9);
+    struct rpc_share *a = connected(s, "[2001:db8:1:2:3:4:5:6]:1000");
+    refused(s, RPC_BY_ADDRESS, "[2001:db8:1:2::1]:1000");
+    rpc_share_disconnect(connected(s, "[2001:db8:1:3::1]:1000"));
+    struct rpc_share *mapped = connected(s, "[::ffff:192.0.2.1]:1000");
+    refused(s, RPC_BY_ADDRESS, "192.0.2.1:1000");
+    rpc_share_disconnect(connected(s, "[::ffff:192.0.2.2]:1000"));
+    rpc_share_disconnect(mapped);
+    rpc_share_disconnect(a);
+    rpc_shares_free(s);
+}
+
+TEST(identities_and_addresses_do_not_mix)
+{
+    struct rpc_shares *s = shares_of(1, 1, 9);
+    struct rpc_share *identity = NULL, *address = connected(s, "192.0.2.1:1000");
+    CHECK_ERR(rpc_share_connect(s, RPC_BY_IDENTITY, "192.0.2.1", &identity), OK);
+    CHECK(identity != address);
+    refused(s, RPC_BY_IDENTITY, "192.0.2.1");
+    rpc_share_disconnect(identity);
+    rpc_share_disconnect(address);
+    rpc_shares_free(s);
+}
+
+TEST(unix_sockets_have_no_limit_by_client)
+{
+    struct rpc_shares *s = shares_of(1, 1, 1);
+    for (int i = 0; i < 10; i++)
+        CHECK(!connected(s, "unix:"));
+    CHECK(rpc_share_call(NULL));
+    rpc_share_call_end(NULL);
+    rpc_shares_free(s);
+}
+
+TEST(calls_are_counted_over_all_connections_and_may_outlive_them)
+{
+    struct rpc_shares *s = shares_of(9, 9, 2);
+    int64_t before = mem_live();
+    struct rpc_share *a = connected(s, "192.0.2.1:1"), *b = connected(s, "192.0.2.1:2");
+    CHECK(rpc_share_call(a));
+    CHECK(rpc_share_call(b));
+    CHECK(!rpc_share_call(b));
+    CHECK_EQ(rpc_share_calls(a), 2);
+    rpc_share_call_end(a);
+    CHECK(rpc_share_call(a));
+    rpc_share_disconnect(a);
+    rpc_share_disconnect(b);
+    rpc_share_call_end(a);
+    struct rpc_share *again = connected(s, "192.0.2.1:3");
+    CHECK_EQ(rpc_share_calls(again), 1);
+    rpc_share_disconnect(again);
+    rpc_share_call_end(a);
+    CHECK(mem_live() <= before + 1); /* the map's table */
+    rpc_shares_free(s);
+}
+
+TEST(other_limits_hold_for_what_comes_then)
+{
+    struct rpc_shares *s = shares_of(1, 1, 1);
+    struct rpc_share *a = connected(s, "192.0.2.1:1");
+    rpc_shares_set(s, &(struct rpc_share_limits){2, 1, 1});
+    struct rpc_share *b = connected(s, "192.0.2.1:2");
+    rpc_shares_set(s, &(struct rpc_share_limits){1, 1, 1});
+    refused(s, RPC_BY_ADDRESS, "192.0.2.1:3");
+    rpc_share_disconnect(a);
+    rpc_share_disconnect(b);
+    rpc_shares_free(s);
+}
+
+static void *come_and_go(void *context)
+{
+    for (int i = 0; i < 2000; i++) {
+        struct rpc_share *share = connected(context, i % 2 ? "192.0.2.1:1" : "192.0.2.2:1");
+        CHECK(rpc_share_call(share));
+        rpc_share_disconnect(share);
+        rpc_share_call_end(share);
+    }
+    return NULL;
+}
+
+/* Under ThreadSanitizer too: the last reference is given back by whoever comes last. */
+TEST(loops_share_them)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    struct rpc_shares *s = shares_of(100, 100, 100);
+    int64_t before = mem_live();
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, come_and_go, s), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(mem_live() <= before + 1);
+    rpc_shares_free(s);
+}
+
+SCENARIO(a_connection_without_memory_leaves_nothing)
+{
+    static const struct hash_key key = {1, 2};
+    struct rpc_shares *s = NULL;
+    struct rpc_share *share = NULL;
+    enum err e = rpc_shares_new(&key, &(struct rpc_share_limits){1, 1, 1}, &s);
+    if (!e)
+        e = rpc_share_connect(s, RPC_BY_ADDRESS, "192.0.2.1:1", &share);
+    rpc_share_disconnect(share);
+    rpc_shares_free(s);
+    return e;
+}
