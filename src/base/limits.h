@@ -114,6 +114,7 @@ enum {
     LIMIT_SSE_HEARTBEAT_MS = 15000,           /* ours: what lies between gives up silent connections */
     LIMIT_KEEPALIVE_MS = 7200000,             /* default: a silent peer is asked by a PING (gRPC's 2 h) */
     LIMIT_KEEPALIVE_MS_MIN = 1000,            /* a setting: less would be a flood of our own */
+    LIMIT_KEEPALIVE_MS_MAX = 2073600000,      /* a setting: 24 days */
     LIMIT_KEEPALIVE_TIMEOUT_MS = 20000,       /* default: one that does not answer is gone */
     LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */

@@ -235,6 +235,25 @@ static void check_at_most(const struct checker *c, const char *at, const struct 
         config_report_at(c->report, at, "must be at most %s", duration_format(max_ms * 1000000, text));
 }
 
+static void check_at_least(const struct checker *c, const char *at, const struct google_protobuf_duration *d,
+                           int64_t min_ms)
+{
+    char text[DURATION_TEXT_BYTES];
+    if (d && config_duration_ms(d) < min_ms)
+        config_report_at(c->report, at, "must be at least %s", duration_format(min_ms * 1000000, text));
+}
+
+static void check_connections(const struct checker *c)
+{
+    const struct config_connections *s = c->root->connections;
+    check_at_least(c, "connections.keepalive_interval", s->keepalive_interval, LIMIT_KEEPALIVE_MS_MIN);
+    check_at_least(c, "connections.keepalive_timeout", s->keepalive_timeout, LIMIT_KEEPALIVE_MS_MIN);
+    check_at_least(c, "connections.max_age", s->max_age, LIMIT_KEEPALIVE_MS_MIN);
+    check_at_most(c, "connections.keepalive_interval", s->keepalive_interval, LIMIT_KEEPALIVE_MS_MAX);
+    check_at_most(c, "connections.keepalive_timeout", s->keepalive_timeout, LIMIT_KEEPALIVE_MS_MAX);
+    check_at_most(c, "connections.max_age", s->max_age, LIMIT_KEEPALIVE_MS_MAX);
+}
+
 static void check_ttl(const struct checker *c, const struct subject *s)
 {
     const struct config_ttl *ttl = s->ns->ttl;
@@ -390,6 +409,7 @@ void config_check(const struct config_proxy_config *root, const struct driver_re
     check_transport(&c);
     check_positive(&c, "drain_timeout", root->drain_timeout);
     check_at_most(&c, "drain_timeout", root->drain_timeout, LIMIT_DRAIN_MS_MAX);
+    check_connections(&c);
     check_backends(&c);
     check_unique(&c);
     for (uint32_t i = 0; i < root->namespaces.count && i < LIMIT_NAMESPACES; i++)

@@ -104,6 +104,35 @@ static bool complete_transport(struct arena *arena, struct config_proxy_config *
     return duration_default(arena, &transport->spin, 0);
 }
 
+/* Half of what the process takes, so that one client alone never takes all. */
+static uint32_t connections_per_client(void)
+{
+    long files = sysconf(_SC_OPEN_MAX);
+    long half = files > 0 && files / 2 < LIMIT_CONNECTIONS ? files / 4 : LIMIT_CONNECTIONS / 2;
+    return half < LIMIT_CONNECTIONS_PER_CLIENT ? (uint32_t)half : LIMIT_CONNECTIONS_PER_CLIENT;
+}
+
+static bool complete_clients(struct arena *arena, struct config_proxy_config *root)
+{
+    struct config_client_limits *clients = present(arena, &config_client_limits_pb, &root->clients);
+    if (!clients)
+        return false;
+    if (!clients->connections_per_address)
+        clients->connections_per_address = connections_per_client();
+    if (!clients->connections_per_identity)
+        clients->connections_per_identity = connections_per_client();
+    if (!clients->calls)
+        clients->calls = LIMIT_CALLS_PER_CLIENT;
+    return true;
+}
+
+static bool complete_connections(struct arena *arena, struct config_proxy_config *root)
+{
+    struct config_connections *c = present(arena, &config_connections_pb, &root->connections);
+    return c && duration_default(arena, &c->keepalive_interval, LIMIT_KEEPALIVE_MS) &&
+           duration_default(arena, &c->keepalive_timeout, LIMIT_KEEPALIVE_TIMEOUT_MS);
+}
+
 bool config_complete(const struct config_source *source, struct config *config)
 {
     struct config_proxy_config *root = config->root;
@@ -118,5 +147,6 @@ bool config_complete(const struct config_source *source, struct config *config)
         if (!complete_namespace(&config->arena, PB_AT(root->namespaces, struct config_namespace *, i)))
             return false;
     return complete_transport(&config->arena, root) && complete_log(source, &config->arena, root) &&
+           complete_clients(&config->arena, root) && complete_connections(&config->arena, root) &&
            duration_default(&config->arena, &root->drain_timeout, LIMIT_DRAIN_MS);
 }

@@ -52,6 +52,8 @@ struct reload {
 void reload_begin(struct proxy *, struct reload_waiter *);
 /* The waiter does not want to know any more. */
 void reload_forget(struct proxy *, struct reload_waiter *);
+/* What one client may take is what the configuration says. */
+struct rpc_share_limits proxy_share_limits(const struct config_proxy_config *);
 /* The log writes what the configuration in effect says. */
 void reload_apply_log_level(struct proxy *);
 
@@ -69,6 +71,7 @@ struct proxy {
     struct snapshot_options snapshot_options;
     struct snapshot *snapshot; /* in effect */
     struct measure *measure;
+    struct rpc_shares *shares; /* what one client may take, of all workers together */
     struct reload reload;
     char *config_error; /* what the last failed reload said; NULL: it succeeded */
     int64_t started_ms;

@@ -35,6 +35,14 @@ static enum err serve(struct worker *w)
     return e;
 }
 
+static struct rpc_keepalive keepalive_of(const struct snapshot *s)
+{
+    const struct config_connections *c = s->config->root->connections;
+    return (struct rpc_keepalive){.interval_ms = (uint64_t)config_duration_ms(c->keepalive_interval),
+                                  .timeout_ms = (uint64_t)config_duration_ms(c->keepalive_timeout),
+                                  .age_ms = (uint64_t)config_duration_ms(c->max_age)};
+}
+
 static enum err make_server(struct worker *w)
 {
     front_init(&w->front, w->loop, snapshot_ref(w->options.snapshot), w->options.drivers, w->options.calls_max);
@@ -43,6 +51,8 @@ static enum err make_server(struct worker *w)
     struct rpc_server_options options = front_server_options(&w->front);
     options.connections_max = w->options.connections_max;
     options.congestion = w->options.congestion;
+    options.shares = w->options.shares;
+    options.keepalive = keepalive_of(w->options.snapshot);
     enum err e = rpc_server_new(&options, &w->server);
     return e ? e : serve(w);
 }
@@ -147,7 +157,10 @@ static void send(struct worker_task *t, void (*run_there)(struct task *))
 
 static void do_swap(struct task *task)
 {
-    front_swap(&of(task)->worker->front, of(task)->snapshot);
+    struct worker *w = of(task)->worker;
+    const struct rpc_keepalive keepalive = keepalive_of(of(task)->snapshot);
+    rpc_server_keepalive(w->server, &keepalive);
+    front_swap(&w->front, of(task)->snapshot);
     answer(of(task));
 }
 

@@ -26,6 +26,7 @@ struct worker_options {
     uint32_t connections_max;
     const char *congestion; /* rt/congestion.h; outlives the worker */
     uint64_t spin_ns;       /* rt/spin.h */
+    struct rpc_shares *shares;
 };
 
 /* A message for a worker; in the sender's memory until done has run on the control loop. */

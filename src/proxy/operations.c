@@ -93,6 +93,9 @@ static void add_stats(struct rpc_server_stats *sum, const struct rpc_server_stat
     sum->streams_reset_by_peer += s->streams_reset_by_peer;
     sum->goaways_sent += s->goaways_sent;
     sum->abuse_closed += s->abuse_closed;
+    sum->connections_over_share += s->connections_over_share;
+    sum->calls_over_share += s->calls_over_share;
+    sum->keepalive_closed += s->keepalive_closed;
     sum->bytes_in += s->bytes_in;
     sum->bytes_out += s->bytes_out;
 }

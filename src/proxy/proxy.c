@@ -236,12 +236,27 @@ static enum err make_worker(struct proxy *p, uint32_t id, const char *address, c
                                            .calls_max = LIMIT_CALLS_IN_FLIGHT / p->worker_count,
                                            .connections_max = connections_each(p),
                                            .congestion = congestion,
-                                           .spin_ns = (uint64_t)config_duration_ns(transport->spin)};
+                                           .spin_ns = (uint64_t)config_duration_ns(transport->spin),
+                                           .shares = p->shares};
     enum err e = worker_new(&options, &p->workers[id]);
     if (e)
         return e;
     p->loops[id] = worker_loop(p->workers[id]);
     return worker_listen(p->workers[id], address, diag);
+}
+
+struct rpc_share_limits proxy_share_limits(const struct config_proxy_config *root)
+{
+    const struct config_client_limits *c = root->clients;
+    return (struct rpc_share_limits){.connections_per_address = c->connections_per_address,
+                                     .connections_per_identity = c->connections_per_identity,
+                                     .calls = c->calls};
+}
+
+static enum err make_shares(struct proxy *p)
+{
+    const struct rpc_share_limits limits = proxy_share_limits(p->snapshot->config->root);
+    return rpc_shares_new(&p->snapshot_options.hash_key, &limits, &p->shares);
 }
 
 /* The first finds the port where it is 0; the others share it. */
@@ -263,6 +278,8 @@ static enum err listen_everywhere(struct proxy *p, struct diag *diag)
 {
     const struct config_proxy_config *root = p->snapshot->config->root;
     enum err e = make_tls(p, root->tls, diag);
+    if (!e)
+        e = make_shares(p);
     if (!e)
         e = make_workers(p, text(&p->arena, root->listen), text(&p->arena, root->transport->congestion_control), diag);
     return e ? e : make_metrics_port(p, text(&p->arena, root->metrics_listen), diag);
@@ -367,6 +384,7 @@ static void fini(struct proxy *p)
         worker_free(p->workers[i]);
     if (p->loop)
         loop_free(p->loop);
+    rpc_shares_free(p->shares);
     measure_free(p->measure);
     if (p->has_data_dir)
         data_dir_close(&p->data_dir);

@@ -163,6 +163,8 @@ static void finish_swap(struct reload *r)
     struct reload_result result = {.err = OK, .changes = snapshot_compare(old, p->snapshot)};
     find_restarts(old->config->root, p->snapshot->config->root, &result);
     find_kept_backends(p->snapshot, &result);
+    const struct rpc_share_limits limits = proxy_share_limits(p->snapshot->config->root);
+    rpc_shares_set(p->shares, &limits);
     reload_apply_log_level(p);
     snapshot_unref(old);
     end(r, &result);

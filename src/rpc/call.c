@@ -354,10 +354,23 @@ static bool is_listening(const struct wire_call *c)
     return c->started && !c->finished && !c->rpc.cancelled;
 }
 
+/* A deadline that passed while the request came, before its timer (whose ticks are milliseconds) has told so. One that is
+ * nearer than that is held against the clock itself: loop time stands still within a turn. */
+static bool has_expired(const struct wire_call *c)
+{
+    const struct env *env = loop_env(c->rpc.loop);
+    bool near = c->rpc.deadline_ns - c->rpc.start_ns < 2000000;
+    return (near ? env->monotonic_ns(env) : loop_now_ns(c->rpc.loop)) >= c->rpc.deadline_ns;
+}
+
 void rpc_call_start(struct wire_call *c)
 {
-    if (c->started || c->finished)
+    if (c->started || c->finished || c->answered)
         return;
+    if (has_expired(c)) {
+        rpc_call_fail(c, ERR_DEADLINE_EXCEEDED);
+        return;
+    }
     c->started = true;
     arm(c);
     if (!c->handlers->on_start)

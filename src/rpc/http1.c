@@ -483,4 +483,5 @@ static void refuse_client(void *session)
     condemn(session, err_row(ERR_TOO_MANY_CONNECTIONS)->http, ERR_TOO_MANY_CONNECTIONS, NULL);
 }
 
-const struct protocol http1_protocol = {open_session, on_data, on_drained, on_eof, on_closed, sweep, drain, refuse_client};
+const struct protocol http1_protocol = {open_session, on_data, on_drained, on_eof,
+                                        on_closed,    sweep,   drain,      refuse_client};

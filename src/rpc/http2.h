@@ -41,10 +41,10 @@ struct h2_accounts {
     const char *reason;         /* why a budget was exceeded; NULL: none was */
     struct h2_data_count heard; /* DATA that nghttp2 has told of */
     uint64_t late_bytes;        /* DATA that may still be on its way to streams that we have reset */
-    struct budget resets;   /* streams that the peer reset, or made us reset */
-    struct budget glitches; /* frames that carry nothing */
-    uint32_t earned;        /* glitches that our own DATA and HEADERS made legitimate: window updates, BDP pings */
-    uint32_t block_bytes;   /* of the header block being read, as encoded */
+    struct budget resets;       /* streams that the peer reset, or made us reset */
+    struct budget glitches;     /* frames that carry nothing */
+    uint32_t earned;            /* glitches that our own DATA and HEADERS made legitimate: window updates, BDP pings */
+    uint32_t block_bytes;       /* of the header block being read, as encoded */
     uint32_t continuations;
     uint64_t block_began_ns; /* 0: no header block is being read */
     uint64_t last_ping_ns;
@@ -91,6 +91,7 @@ struct h2_stream {
     int32_t id;
     bool dispatched, request_ended, responded, submitted, finished, response_sent;
     bool closed, released, held, is_dirty, own_reset;
+    bool malformed; /* a pseudo field is wrong: the stream is reset */
     bool too_large; /* more header fields or bytes than the limits: not stored */
     uint32_t header_capacity;
     uint32_t header_bytes;      /* decoded, 32 a field included */

@@ -186,9 +186,18 @@ static void set_path(struct http_exchange *x, struct slice value)
     x->query = mark ? slice_skip(value, x->path.size + 1) : SLICE_EMPTY;
 }
 
-static void set_pseudo(struct http_exchange *x, struct slice name, struct slice value)
+/* gRPC over HTTP/2 knows these two. Others name resources that are not ours to answer for. */
+static bool is_scheme(struct slice value)
 {
-    if (slice_eq(name, SLICE(":method")))
+    return slice_eq(value, SLICE("http")) || slice_eq(value, SLICE("https"));
+}
+
+static void set_pseudo(struct h2_stream *s, struct slice name, struct slice value)
+{
+    struct http_exchange *x = &s->exchange;
+    if (slice_eq(name, SLICE(":scheme")))
+        s->malformed |= !is_scheme(value);
+    else if (slice_eq(name, SLICE(":method")))
         x->method = value;
     else if (slice_eq(name, SLICE(":path")))
         set_path(x, value);
@@ -226,14 +235,25 @@ enum err h2_stream_field(struct h2_stream *s, struct slice name, struct slice va
     name.data = bytes;
     value.data = bytes + name.size;
     if (pseudo)
-        set_pseudo(&s->exchange, name, value);
+        set_pseudo(s, name, value);
     else
         s->fields[s->exchange.header_count++] = (struct http_header){name, value};
     return OK;
 }
 
+/* Nobody has seen it, nobody will. The reset is charged to the peer. */
+static void drop(struct h2_stream *s)
+{
+    s->released = true;
+    nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_PROTOCOL_ERROR);
+}
+
 void h2_stream_dispatch(struct h2_stream *s)
 {
+    if (s->malformed) {
+        drop(s);
+        return;
+    }
     s->dispatched = true;
     if (s->exchange.authority.size == 0)
         s->exchange.authority = http_header_get(&s->exchange, "host");

@@ -77,7 +77,7 @@ struct rpc_server {
     struct listener *listener;
     bool tls;
     struct connection *connections;
-    uint32_t refusals; /* connections that are refused and still open */
+    uint32_t refusals;       /* connections that are refused and still open */
     struct wire_call *calls; /* in flight */
     struct timer sweep;      /* once a second while there are connections */
     /* Draining. */

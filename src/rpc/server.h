@@ -101,7 +101,7 @@ struct rpc_server_options {
     /* The message limit of one call, asked when its headers are there; NULL: message_bytes_max for all. */
     uint32_t (*message_limit)(void *context, struct rpc_call *);
     void (*on_finished)(void *context, struct rpc_call *, enum err, uint64_t bytes_in,
-                        uint64_t bytes_out); /* log, metrics; may be NULL */
+                        uint64_t bytes_out);                       /* log, metrics; may be NULL */
     void (*on_offence)(void *context, const struct rpc_offence *); /* log; may be NULL */
     void *context;
     uint32_t connections_max; /* of this server */
@@ -130,8 +130,8 @@ struct rpc_server_stats {
     uint64_t connections_accepted, connections_open, connections_refused;
     uint64_t calls_started, calls_in_flight;
     uint64_t streams_reset_by_peer, goaways_sent, abuse_closed; /* connections closed for flooding */
-    uint64_t connections_over_share, calls_over_share; /* refused: the client has its share */
-    uint64_t keepalive_closed;                         /* peers that did not answer a PING */
+    uint64_t connections_over_share, calls_over_share;          /* refused: the client has its share */
+    uint64_t keepalive_closed;                                  /* peers that did not answer a PING */
     uint64_t bytes_in, bytes_out;
 };
 const struct rpc_server_stats *rpc_server_stats(const struct rpc_server *);

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "rt/congestion.h"
@@ -416,12 +417,23 @@ static enum accept_result accept_failed(struct uv_socket *listener, int error)
     }
 }
 
+/* Descriptor, or -1 with errno. The machine's own table being full (ENFILE) cannot be brought about without harming others:
+ * a fault point stands for it. */
+static int accept_next(int listener_fd, struct sockaddr_storage *ret_peer)
+{
+    socklen_t size = sizeof *ret_peer;
+    if (FAULT("rt.accept.enfile")) {
+        errno = ENFILE;
+        return -1;
+    }
+    return accept4(listener_fd, (struct sockaddr *)ret_peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 enum accept_result uv_socket_accept(struct socket *listener, char ret_peer[ADDRESS_TEXT_BYTES],
                                     struct socket **ret_socket)
 {
     struct sockaddr_storage peer = {0};
-    socklen_t size = sizeof peer;
-    int fd = accept4(uv_socket_of(listener)->fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept_next(uv_socket_of(listener)->fd, &peer);
     if (fd < 0)
         return accept_failed(uv_socket_of(listener), errno);
     if (peer.ss_family != AF_UNIX) {

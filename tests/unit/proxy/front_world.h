@@ -229,13 +229,14 @@ static inline void script_end(struct rpc_client_call *call, unsigned status, con
     diag_set(&s->diag, diag->err, "%s", diag_message(diag));
 }
 
-static inline enum err script_begin(struct script *s, struct world *w, const struct pb_method *method, const char *ns,
-                                    const void *request, uint64_t timeout_ns)
+static inline enum err script_begin_with(struct script *s, struct world *w, const struct pb_method *method,
+                                         const char *ns, const void *request, uint64_t timeout_ns,
+                                         struct http_header more)
 {
     static const struct rpc_client_events events = {NULL, script_message, NULL, script_end};
-    const struct http_header metadata = {SLICE("prism-namespace"), slice_str(ns)};
+    const struct http_header metadata[] = {{SLICE("prism-namespace"), slice_str(ns)}, more};
     const struct rpc_client_call_options o = {
-        .path = method->path, .metadata = &metadata, .metadata_count = 1, .timeout_ns = timeout_ns};
+        .path = method->path, .metadata = metadata, .metadata_count = more.name.size ? 2 : 1, .timeout_ns = timeout_ns};
     struct buf b;
     *s = (struct script){.world = w, .method = method};
     arena_init(&s->arena, 4 << 20);
@@ -250,6 +251,12 @@ static inline enum err script_begin(struct script *s, struct world *w, const str
     }
     buf_fini(&b);
     return e;
+}
+
+static inline enum err script_begin(struct script *s, struct world *w, const struct pb_method *method, const char *ns,
+                                    const void *request, uint64_t timeout_ns)
+{
+    return script_begin_with(s, w, method, ns, request, timeout_ns, (struct http_header){0});
 }
 
 static inline void script_run(struct script *s)

@@ -122,6 +122,22 @@ TEST(a_deadline_ends_the_call_and_tells_the_driver)
     world_close(&w);
 }
 
+/* Abuse catalogue 14. */
+TEST(a_call_that_is_expired_on_arrival_never_reaches_its_driver)
+{
+    struct world w;
+    struct script s;
+    const struct http_header expired = {SLICE("grpc-timeout"), SLICE("0n")};
+    CHECK_ERR(world_open(&w), OK);
+    const struct keyvalue_get_request request = {.key = SLICE("k")};
+    CHECK_ERR(script_begin_with(&s, &w, get, "slow", &request, 0, expired), OK);
+    script_run(&s);
+    CHECK_EQ(s.status, DEADLINE_EXCEEDED);
+    CHECK_EQ(slow.count, 0);
+    script_fini(&s);
+    world_close(&w);
+}
+
 TEST(calls_past_the_limit_are_refused)
 {
     struct world w;

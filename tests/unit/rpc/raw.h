@@ -61,13 +61,14 @@ struct raw_request {
     const char *path;         /* NULL: EmptyCall */
     const char *method;       /* NULL: POST */
     const char *type;         /* NULL: application/grpc */
+    const char *scheme;       /* NULL: http */
     struct slice name, value; /* one more field */
 };
 
 static inline void raw_block(struct buf *block, const struct raw_request *q)
 {
     raw_field(block, SLICE(":method"), slice_str(q && q->method ? q->method : "POST"));
-    raw_field(block, SLICE(":scheme"), SLICE("http"));
+    raw_field(block, SLICE(":scheme"), slice_str(q && q->scheme ? q->scheme : "http"));
     raw_field(block, SLICE(":path"), slice_str(q && q->path ? q->path : "/grpc.testing.TestService/EmptyCall"));
     raw_field(block, SLICE(":authority"), SLICE("server"));
     raw_field(block, SLICE("content-type"), slice_str(q && q->type ? q->type : "application/grpc"));

@@ -115,8 +115,14 @@ static void update_of_three_bytes(uint32_t stream)
     raw_frame(&r, NGHTTP2_WINDOW_UPDATE, 0, stream, SLICE("\0\0\1"));
 }
 
+static void odd_scheme(uint32_t stream)
+{
+    raw_call(&r, stream, &(struct raw_request){.scheme = "x"});
+}
+
 TEST(resets_that_the_peer_provokes_cost_as_much)
 {
+    made_you_reset(odd_scheme);
     made_you_reset(zero_increment);
     made_you_reset(window_overflow);
     made_you_reset(data_after_end);
@@ -534,6 +540,25 @@ TEST(much_data_on_its_way_to_a_stream_that_we_reset_is_no_flood)
     raw_run(&r, 1000);
     CHECK(r.goaway && r.closed);
     CHECK_STR(r.world.offence, "DATA on streams that are over");
+    finish();
+}
+
+TEST(a_scheme_that_is_neither_http_nor_https_ends_its_stream_alone)
+{
+    static const char *const schemes[] = {"x", "ftp", "", "HTTP", "http:"};
+    start();
+    raw_headers(&r, 1, &endless, false);
+    for (uint32_t i = 0; i < 5; i++)
+        raw_call(&r, 3 + 2 * i, &(struct raw_request){.scheme = schemes[i]});
+    raw_call(&r, 13, &(struct raw_request){.scheme = "https"});
+    raw_data(&r, 1, SLICE_EMPTY, true);
+    raw_run(&r, 100);
+    for (uint32_t stream = 3; stream <= 11; stream += 2)
+        CHECK_EQ(r.answers[stream].reset_code, NGHTTP2_PROTOCOL_ERROR);
+    CHECK_EQ(raw_stats(&r)->calls_started, 2);
+    CHECK_EQ(r.answers[13].grpc_status, 0);
+    CHECK_EQ(r.answers[1].grpc_status, 0);
+    CHECK(!r.goaway);
     finish();
 }
 

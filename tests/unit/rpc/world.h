@@ -22,7 +22,7 @@ struct world {
     bool drained;
     uint32_t finished_count;
     enum err finished_err;
-    char identity[128];                         /* of the newest call's peer */
+    char identity[128];  /* of the newest call's peer */
     const char *offence; /* why the newest connection was ended or refused */
     uint64_t offence_frames;
     uint64_t allocations_at_start, allocations; /* of the newest call, between its headers and its end */

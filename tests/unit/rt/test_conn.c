@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "echo.h"
 
 static void start(struct echo *e, const char *address)
@@ -217,6 +218,29 @@ TEST(warm_path_allocates_nothing)
     }
     CHECK_EQ(mem_thread_count() - before, 0);
     CHECK(!e.bad_pattern);
+    echo_end(&e);
+}
+
+/* Each that waits is refused with the descriptor in reserve, one a pause; the loop sleeps in between. */
+TEST(without_descriptors_of_the_machine_accepting_pauses_and_then_goes_on)
+{
+    struct echo e = {0};
+    start(&e, "127.0.0.1:0");
+    CHECK_ERR(fault_arm("rt.accept.enfile=1/1", 1), OK);
+    uint64_t turns = 0;
+    for (int i = 0; i < 3; i++) {
+        e.client_closed = e.opened = 0;
+        CHECK_ERR(echo_dial(&e, listener_address(e.listener)), OK);
+        for (; !e.client_closed; turns++)
+            loop_turn(e.loop, true);
+    }
+    CHECK_EQ(e.accepted, 0);
+    CHECK_EQ(fault_count("rt.accept.enfile"), 3);
+    CHECK(turns < 100);
+    fault_disarm_all();
+    e.client_closed = e.opened = 0;
+    CHECK_ERR(echo_dial(&e, listener_address(e.listener)), OK);
+    UNTIL(&e, e.opened && e.accepted);
     echo_end(&e);
 }
 
