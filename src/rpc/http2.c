@@ -424,14 +424,26 @@ static enum err open_session(struct connection *connection, void **ret_session)
     return OK;
 }
 
+/* Resets that are on their way out explain DATA that nghttp2 has passed over: they go first. What none explains is an error
+ * (RFC 9113 5.1, closed), while streams end in no other way. */
+static void settle_skipped(struct h2 *h)
+{
+    flush(h);
+    bool explained = h->accounts.late_bytes || h->drain != H2_SERVING || nghttp2_session_want_write(h->session);
+    if (explained)
+        keep_within(h, h2_account_skipped(h));
+    else
+        condemn(h, NGHTTP2_STREAM_CLOSED);
+}
+
 /* false: the connection is over. */
 static bool feed_part(struct h2 *h, struct slice part)
 {
     ssize_t size = nghttp2_session_mem_recv(h->session, part.data, part.size);
     if (size == NGHTTP2_ERR_FLOODED)
         report(h, "answers that it does not read");
-    if (size >= 0)
-        keep_within(h, h2_account_skipped(h));
+    if (size >= 0 && h2_has_skipped(h))
+        settle_skipped(h);
     return size >= 0;
 }
 
@@ -444,7 +456,7 @@ static void feed(void *session, struct block *block, struct slice data)
     h->received_ns = now(h);
     h->asked_ns = 0;
     h->input = block;
-    while (data.size && fine && !h->condemned) {
+    while (data.size && fine && !h->condemned && !h->connection->closing) {
         size_t size = h2_walk(&h->walk, data);
         fine = feed_part(h, slice_of(data.data, size));
         data = slice_skip(data, size);

@@ -141,7 +141,8 @@ void h2_count_data(struct h2_data_count *, uint32_t length, uint8_t flags);
 
 /* http2_limit.c: false where the peer has gone too far; the caller condemns the connection. */
 bool h2_account_frame(struct h2 *, const nghttp2_frame_hd *);
-/* DATA that the walk has seen and nghttp2 has not told of: streams that are over. After each part of the input. */
+/* Whether the walk has seen DATA that nghttp2 has not told of: of streams that are over. After each part of the input. */
+bool h2_has_skipped(struct h2 *);
 bool h2_account_skipped(struct h2 *);
 bool h2_account_received(struct h2 *, const nghttp2_frame *);
 bool h2_account_sent(struct h2 *, const nghttp2_frame *);

@@ -59,6 +59,8 @@ static bool account_block(struct h2 *h, const nghttp2_frame_hd *hd)
 {
     struct h2_accounts *a = &h->accounts;
     if (hd->type == NGHTTP2_HEADERS) {
+        if (h->drain == H2_LAST_TOLD) /* perhaps a stream that is passed over, with all that it sends */
+            a->late_bytes += LIMIT_HTTP2_STREAM_WINDOW_BYTES;
         a->block_bytes = 0;
         a->continuations = 0;
         a->block_began_ns = now(h);
@@ -95,14 +97,25 @@ static uint32_t skipped_to_charge(struct h2_accounts *a, const struct h2_data_co
     return empty;
 }
 
+static void forget_data(struct h2 *h)
+{
+    h->walk.data = h->accounts.heard = (struct h2_data_count){0};
+}
+
+bool h2_has_skipped(struct h2 *h)
+{
+    bool skipped = h->walk.data.frames != h->accounts.heard.frames;
+    if (!skipped)
+        forget_data(h);
+    return skipped;
+}
+
 bool h2_account_skipped(struct h2 *h)
 {
-    struct h2_data_count *seen = &h->walk.data, *heard = &h->accounts.heard;
     bool within = true;
-    if (seen->frames != heard->frames)
-        for (uint32_t n = skipped_to_charge(&h->accounts, seen); n && within; n--)
-            within = charge_glitch(h, "DATA on streams that are over");
-    *seen = *heard = (struct h2_data_count){0};
+    for (uint32_t n = skipped_to_charge(&h->accounts, &h->walk.data); n && within; n--)
+        within = charge_glitch(h, "DATA on streams that are over");
+    forget_data(h);
     return within;
 }
 
