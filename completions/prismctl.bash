@@ -42,7 +42,7 @@ _prismctl() {
   case $words in
     '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help $global" -- "$cur")) ;;
     'namespace ') COMPREPLY=($(compgen -W 'list describe' -- "$cur")) ;;
-    'backend ') COMPREPLY=($(compgen -W 'list' -- "$cur")) ;;
+    'backend ') COMPREPLY=($(compgen -W 'list health stats test' -- "$cur")) ;;
     'kv ') COMPREPLY=($(compgen -W 'get set delete exists ttl expire persist count scan import export' -- "$cur")) ;;
     'config ') COMPREPLY=($(compgen -W 'validate reload' -- "$cur")) ;;
     'health '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
@@ -50,6 +50,9 @@ _prismctl() {
     'namespace list '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
     'namespace describe '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
     'backend list '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'backend health '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'backend stats '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
+    'backend test '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
     'kv get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
     'kv set '*) COMPREPLY=($(compgen -f -W " --ttl --tag --if-version --if-absent --idempotency-key --hex --base64 $global" -- "$cur")) ;;
     'kv delete '*) COMPREPLY=($(compgen -W " --if-version --idempotency-key --hex --base64 $global" -- "$cur")) ;;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "prism/admin/v1/proxy_admin.pb.h"
+#include "proxy/condition.h"
 #include "proxy/internal.h"
 
 static bool set_time(struct arena *arena, int64_t ms, struct google_protobuf_timestamp **field)
@@ -54,6 +55,28 @@ static enum err get_status(struct proxy *p, struct rpc_call *rpc, const void *re
 
 /* --- namespaces -------------------------------------------------------------------------------------------------------------- */
 
+static struct admin_guard *new_guard(struct arena *arena, const struct namespace *ns)
+{
+    struct admin_guard *g = pb_new(&admin_guard_pb, arena);
+    if (!g)
+        return NULL;
+    struct guard_stats s;
+    guard_read_stats(ns->guard, &ns->guard_settings, &s);
+    g->breaker = slice_str(breaker_state_name(s.breaker));
+    g->retry_after_ms = s.retry_after_ms;
+    g->opened = s.opened;
+    g->in_flight = s.in_flight;
+    g->queued = s.queued;
+    g->calls = s.calls;
+    g->retries = s.retries;
+    g->retries_denied = s.retries_denied;
+    g->refused_open = s.refused_open;
+    g->refused_full = s.refused_full;
+    g->failures = s.failures;
+    g->shared_reads = s.shared;
+    return g;
+}
+
 static enum err fill_status(struct arena *arena, const struct namespace *ns, struct admin_namespace_status *status)
 {
     struct diag diag;
@@ -62,8 +85,12 @@ static enum err fill_status(struct arena *arena, const struct namespace *ns, str
     status->backend = slice_str(ns->backend_name);
     status->driver = slice_str(ns->backend->driver->name);
     status->description = ns->config->description;
-    status->healthy = ns->backend->driver->probe(ns->backend, &diag) == OK;
+    enum condition condition = namespace_condition(ns, &diag);
+    status->healthy = condition == CONDITION_OK;
     status->reason = status->healthy ? SLICE_EMPTY : slice_str(diag_message(&diag));
+    status->state = slice_str(condition_name(condition));
+    if (ns->guard && !(status->guard = new_guard(arena, ns)))
+        return ERR_NOMEM;
     return add_interfaces(arena, &status->interfaces, ns->backend->driver) ? OK : ERR_NOMEM;
 }
 
@@ -188,11 +215,6 @@ static enum err list_backends(struct proxy *p, struct rpc_call *rpc, const void 
 }
 
 /* --- ReloadConfig ------------------------------------------------------------------------------------------------------------ */
-
-/* What rpc->user points to while a call waits. */
-struct pending {
-    void (*forget)(struct proxy *, struct pending *); /* the caller is gone */
-};
 
 /* A call that waits for a reload; in its arena. */
 struct reload_call {
@@ -336,7 +358,9 @@ static void run_operation(struct proxy *p, struct rpc_call *rpc, const void *req
             return;
         }
     }
-    if (is_validation(request))
+    if (strcmp(rpc->method->name, "TestBackend") == 0)
+        admin_test_backend(p, rpc, request);
+    else if (is_validation(request))
         validate_config(p, rpc);
     else
         reload_config(p, rpc);
@@ -359,7 +383,7 @@ static void on_end(struct rpc_call *rpc)
     (void)rpc;
 }
 
-/* Only ReloadConfig waits; all else is answered at once. */
+/* Only ReloadConfig and TestBackend wait; all else is answered at once. */
 static void on_cancel(struct rpc_call *rpc, enum err e)
 {
     struct pending *pending = rpc->user;

@@ -102,6 +102,12 @@ void proxy_drain_when_free(struct proxy *);
 enum err operations_new(struct proxy *) __attribute__((warn_unused_result));
 /* admin.c */
 enum err admin_serve(struct proxy *) __attribute__((warn_unused_result));
+/* What rpc->user points to while a call of ProxyAdmin waits. */
+struct pending {
+    void (*forget)(struct proxy *, struct pending *); /* the caller is gone */
+};
+/* admin_backend.c: answers a TestBackend, later. */
+void admin_test_backend(struct proxy *, struct rpc_call *, const void *request);
 /* tls_watch.c: reads certificates again when their files change. */
 void tls_watch_start(struct proxy *);
 void tls_watch_stop(struct proxy *);

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "proxy/condition.h"
 #include "proxy/measure.h"
 #include "proxy/snapshot.h"
 
@@ -44,7 +45,7 @@ enum { SERVER_FIGURES = sizeof servers / sizeof *servers };
 static const struct figure backend_up = {"prism_backend_up", "gauge", "`namespace`, `backend`",
                                          "1: the namespace's backend answers.", 0};
 static const struct figure backend_stat = {"prism_backend_stat", "gauge", "`namespace`, `backend`, `stat`",
-                                           "Figures of the driver: keys, bytes.", 0};
+                                           "Figures of the driver: keys, bytes, connections.", 0};
 static const struct figure config_loaded = {"prism_config_loaded_timestamp_seconds", "gauge", "",
                                             "When the configuration in effect was loaded, UTC.", 0};
 static const struct figure build_info = {"prism_build_info", "gauge", "`version`", "1, with the version as a label.",
@@ -123,16 +124,73 @@ static void write_backends(const struct snapshot *s, struct buf *out)
 {
     head(&backend_up, out);
     for (uint32_t i = 0; i < s->count; i++) {
-        struct backend *backend = s->namespaces[i].ns.backend;
         buf_printf(out, "%s{", backend_up.name);
         backend_labels(out, &s->namespaces[i].ns);
-        buf_printf(out, "} %d\n", backend->driver->probe(backend, NULL) == OK);
+        buf_printf(out, "} %d\n", namespace_condition(&s->namespaces[i].ns, NULL) == CONDITION_OK);
     }
     head(&backend_stat, out);
     for (uint32_t i = 0; i < s->count; i++) {
         struct backend *backend = s->namespaces[i].ns.backend;
         if (backend->driver->stats)
             backend->driver->stats(backend, write_stat, &(struct stat_target){&s->namespaces[i].ns, out});
+    }
+}
+
+/* --- guards ------------------------------------------------------------------------------------------------------------------ */
+
+static const struct figure guards[] = {
+#define STAT(metric, kind, text, member)                                                                               \
+    {                                                                                                                  \
+        "prism_guard_" metric, kind, "`namespace`, `backend`", text, offsetof(struct guard_stats, member)              \
+    }
+    STAT("opened_total", "counter", "Times that the circuit breaker has opened.", opened),
+    STAT("in_flight", "gauge", "Calls at the remote backend now.", in_flight),
+    STAT("queued", "gauge", "Calls that wait for room at the remote backend.", queued),
+    STAT("calls_total", "counter", "Calls sent to the remote backend, retries not counted.", calls),
+    STAT("retries_total", "counter", "Attempts beyond the first.", retries),
+    STAT("retries_denied_total", "counter", "Retries not made: the budget was spent.", retries_denied),
+    STAT("refused_open_total", "counter", "Calls refused: the breaker was open.", refused_open),
+    STAT("refused_full_total", "counter", "Calls refused: the queue was full.", refused_full),
+    STAT("failures_total", "counter", "Attempts that the backend did not answer.", failures),
+    STAT("shared_reads_total", "counter", "Gets answered by a read that another Get began.", shared),
+#undef STAT
+};
+enum { GUARD_FIGURES = sizeof guards / sizeof *guards };
+static const struct figure breaker_state = {"prism_guard_breaker", "gauge", "`namespace`, `backend`, `state`",
+                                            "1 for the state that the circuit breaker is in: closed, open, half_open.",
+                                            0};
+
+static void write_guard(const struct figure *f, const struct namespace *ns, struct buf *out)
+{
+    struct guard_stats s;
+    guard_read_stats(ns->guard, &ns->guard_settings, &s);
+    buf_printf(out, "%s{", f->name);
+    backend_labels(out, ns);
+    buf_printf(out, "} %llu\n", (unsigned long long)*(const uint64_t *)((const char *)&s + f->offset));
+}
+
+static void write_breaker(const struct namespace *ns, struct buf *out)
+{
+    struct guard_stats s;
+    guard_read_stats(ns->guard, &ns->guard_settings, &s);
+    for (enum breaker_state state = BREAKER_CLOSED; state <= BREAKER_HALF_OPEN; state++) {
+        buf_printf(out, "%s{", breaker_state.name);
+        backend_labels(out, ns);
+        buf_printf(out, ",state=\"%s\"} %d\n", breaker_state_name(state), state == s.breaker);
+    }
+}
+
+static void write_guards(const struct snapshot *s, struct buf *out)
+{
+    head(&breaker_state, out);
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->namespaces[i].ns.guard)
+            write_breaker(&s->namespaces[i].ns, out);
+    for (size_t f = 0; f < GUARD_FIGURES; f++) {
+        head(&guards[f], out);
+        for (uint32_t i = 0; i < s->count; i++)
+            if (s->namespaces[i].ns.guard)
+                write_guard(&guards[f], &s->namespaces[i].ns, out);
     }
 }
 
@@ -175,6 +233,7 @@ void measure_write_page(const struct measure_page *page, struct buf *out)
 {
     write_servers(page, out);
     write_backends(page->snapshot, out);
+    write_guards(page->snapshot, out);
     single(&config_loaded, (double)(page->snapshot->loaded_ms / 1000), out);
     head(&build_info, out);
     buf_printf(out, "%s{version=\"%s\"} 1\n", build_info.name, page->version);
@@ -184,10 +243,18 @@ void measure_write_page(const struct measure_page *page, struct buf *out)
     single(&started, (double)(page->started_ms / 1000), out);
 }
 
+static void put_row(const struct figure *f, struct buf *out)
+{
+    buf_printf(out, "| `%s` | %s |%s%s | %s |\n", f->name, f->type, *f->labels ? " " : "", f->labels, f->help);
+}
+
 void measure_page_reference(struct buf *out)
 {
     for (size_t i = 0; i < SERVER_FIGURES + sizeof others / sizeof *others; i++) {
         const struct figure *f = i < SERVER_FIGURES ? &servers[i] : others[i - SERVER_FIGURES];
-        buf_printf(out, "| `%s` | %s |%s%s | %s |\n", f->name, f->type, *f->labels ? " " : "", f->labels, f->help);
+        put_row(f, out);
     }
+    put_row(&breaker_state, out);
+    for (size_t i = 0; i < GUARD_FIGURES; i++)
+        put_row(&guards[i], out);
 }

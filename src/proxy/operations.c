@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "proxy/access_log.h"
+#include "proxy/condition.h"
 #include "proxy/internal.h"
 
 /* --- pages ------------------------------------------------------------------------------------------------------------------- */
@@ -24,18 +25,22 @@ static void answer(struct http_exchange *x, unsigned status, struct slice type, 
     http_release(x);
 }
 
-/* Alive as long as this loop turns. */
-static void health_page(void *context, struct http_exchange *x)
+static void put_namespace(const struct namespace *ns, enum condition condition, const char *reason, struct json *j)
 {
-    (void)context;
-    struct buf body;
-    buf_init(&body, 256);
-    buf_puts(&body, "{\"status\":\"ok\"}\n");
-    answer(x, 200, SLICE("application/json"), &body);
-    buf_fini(&body);
+    json_object(j);
+    json_key(j, "name");
+    json_text(j, ns->name);
+    json_key(j, "backend");
+    json_text(j, ns->backend_name);
+    json_key(j, "status");
+    json_text(j, condition_name(condition));
+    json_key(j, "reason");
+    json_text(j, reason);
+    json_end_object(j);
 }
 
-static bool put_down_backends(const struct snapshot *s, struct json *j)
+/* The namespaces that are in a condition, each with its reason: objects for machines, or sentences. Whether there is any. */
+static bool put_namespaces(const struct snapshot *s, enum condition wanted, bool objects, struct json *j)
 {
     bool any = false;
     struct arena arena;
@@ -44,17 +49,42 @@ static bool put_down_backends(const struct snapshot *s, struct json *j)
         const struct namespace *ns = &s->namespaces[i].ns;
         struct diag diag;
         diag_init(&diag, &arena);
-        if (ns->backend->driver->probe(ns->backend, &diag) == OK)
+        if (namespace_condition(ns, &diag) != wanted)
             continue;
+        any = true;
+        if (objects) {
+            put_namespace(ns, wanted, diag_message(&diag), j);
+            continue;
+        }
         char *reason = arena_printf(&arena, "namespace %s: %s", ns->name, diag_message(&diag));
         json_text(j, reason ? reason : ns->name);
-        any = true;
     }
     arena_fini(&arena);
     return any;
 }
 
-/* Whether traffic should come here. */
+/* Alive as long as this loop turns; namespaces that are not well are named. */
+static void health_page(void *context, struct http_exchange *x)
+{
+    struct proxy *p = context;
+    struct buf body, list;
+    buf_init(&body, 4 << 20);
+    buf_init(&list, 4 << 20);
+    struct json j = json_to(&list);
+    json_array(&j);
+    bool degraded = put_namespaces(p->snapshot, CONDITION_DEGRADED, true, &j);
+    degraded |= put_namespaces(p->snapshot, CONDITION_DOWN, true, &j);
+    json_end_array(&j);
+    if (degraded)
+        buf_printf(&body, "{\"status\":\"degraded\",\"namespaces\":%.*s}\n", SLICE_ARG(buf_slice(&list)));
+    else
+        buf_puts(&body, "{\"status\":\"ok\"}\n");
+    answer(x, 200, SLICE("application/json"), &body);
+    buf_fini(&list);
+    buf_fini(&body);
+}
+
+/* Whether traffic should come here: a remote backend that is out of reach is no reason against it. */
 static void ready_page(void *context, struct http_exchange *x)
 {
     struct proxy *p = context;
@@ -65,7 +95,7 @@ static void ready_page(void *context, struct http_exchange *x)
     json_array(&j);
     if (p->state != PROXY_SERVING)
         json_text(&j, "draining");
-    bool down = put_down_backends(p->snapshot, &j) || p->state != PROXY_SERVING;
+    bool down = put_namespaces(p->snapshot, CONDITION_DOWN, false, &j) || p->state != PROXY_SERVING;
     json_end_array(&j);
     buf_printf(&body, "{\"ready\":%s,\"reasons\":%.*s}\n", down ? "false" : "true", SLICE_ARG(buf_slice(&reasons)));
     answer(x, down ? 503 : 200, SLICE("application/json"), &body);

@@ -59,6 +59,29 @@ def test_backend_list(w):
     assert drivers["sqlite"]["durable"] and not drivers["memory"]["durable"]
 
 
+def test_backend_health(w):
+    lines = [line.split() for line in w.ctl("backend", "health").ok().out.splitlines()]
+    assert lines[0] == ["NAMESPACE", "BACKEND", "DRIVER", "STATE", "BREAKER", "REASON"], lines
+    assert ["memory", "memory", "memory", "ok", "-"] in lines, lines
+    one = w.ctl("backend", "health", "sqlite-ttl", "-o", "json").json()["namespaces"]
+    assert [n["name"] for n in one] == ["sqlite-ttl"] and one[0]["state"] == "ok" and "guard" not in one[0], one
+    w.ctl("backend", "health", "nobody").fails(24, "nobody", "prismctl namespace list")
+
+
+def test_backend_stats(w):
+    lines = [line.split() for line in w.ctl("backend", "stats", "memory").ok().out.splitlines()]
+    assert lines[0] == ["NAMESPACE", "FIGURE", "VALUE"] and {line[0] for line in lines[1:]} == {"memory"}, lines
+    assert "keys" in [line[1] for line in lines], lines
+    assert w.ctl("backend", "stats", "memory", "-o", "json").json()["status"]["name"] == "memory"
+
+
+def test_backend_test(w):
+    out = w.ctl("backend", "test", "memory").ok().out
+    assert out.startswith("backend memory (memory) of namespace memory\n") and re.search(r"^probe +ok +[0-9.]+ ms$", out, re.M), out
+    assert w.ctl("backend", "test", "-o", "json").json()["namespace"] == "sqlite", "default: --namespace"
+    w.ctl("backend", "test", "nobody").fails(24, "nobody")
+
+
 def test_yaml_says_what_json_says(w):
     w.ctl("kv", "set", "yaml/a", "true: - [x] #", "--tag", "a=", "--tag", "no=1.5").ok()
     for command in (["namespace", "list"], ["namespace", "describe", "sqlite-ttl"], ["backend", "list"], ["kv", "get", "yaml/a"],

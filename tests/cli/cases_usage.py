@@ -7,7 +7,7 @@ import time
 
 from world import PRISMCTL, ROOT
 
-COMMANDS = ["health", "status", "namespace list", "namespace describe", "backend list", "kv get", "kv set", "kv delete",
+COMMANDS = ["health", "status", "namespace list", "namespace describe", "backend list", "backend health", "backend stats", "backend test", "kv get", "kv set", "kv delete",
             "kv exists", "kv ttl", "kv expire", "kv persist", "kv count", "kv scan", "kv import", "kv export", "call",
             "services", "describe", "config validate", "config reload", "completion", "help"]
 

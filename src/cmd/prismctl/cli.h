@@ -233,6 +233,12 @@ bool is_end_of_name(struct slice full, struct slice name);
 enum err cli_range(struct cli *, struct slice *prefix, struct slice *start, struct slice *end);
 enum err cli_count_range(struct cli *, uint64_t *ret_count);
 
+/* cmd_status.c */
+/* Calls a method of the operations API. */
+enum err cli_ask(struct cli *, const char *method, const void *request, void **ret_response);
+/* Names in one cell. */
+const char *show_joined(struct arena *, const struct pb_array *names);
+
 /* grid.c: rows of text in aligned columns. */
 struct grid {
     const struct cli *cli;
@@ -251,6 +257,9 @@ enum err run_status(struct cli *);
 enum err run_namespace_list(struct cli *);
 enum err run_namespace_describe(struct cli *);
 enum err run_backend_list(struct cli *);
+enum err run_backend_health(struct cli *);
+enum err run_backend_stats(struct cli *);
+enum err run_backend_test(struct cli *);
 enum err run_kv_get(struct cli *);
 enum err run_kv_set(struct cli *);
 enum err run_kv_delete(struct cli *);

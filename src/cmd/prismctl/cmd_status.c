@@ -1,4 +1,4 @@
-/* health, status, namespace, backend: what the proxy says about itself. */
+/* health, status, namespace: what the proxy says about itself. */
 #include "cli.h"
 #include "grpc/health/v1/health.pb.h"
 #include "prism/admin/v1/proxy_admin.pb.h"
@@ -22,8 +22,7 @@ enum err run_health(struct cli *cli)
     return diag_set(&cli->diag, ERR_UNAVAILABLE, "the proxy answers, but does not serve (it may be draining)");
 }
 
-/* A call to the operations port without anything to say. */
-static enum err ask(struct cli *cli, const char *name, const void *request, void **ret_response)
+enum err cli_ask(struct cli *cli, const char *name, const void *request, void **ret_response)
 {
     return cli_call(cli, SIDE_ADMIN, method_named(&admin_proxy_admin_service, name), request, ret_response);
 }
@@ -38,7 +37,7 @@ enum err run_status(struct cli *cli)
 {
     struct admin_get_status_request request = {.unknown = {0}};
     struct admin_get_status_response *s;
-    enum err e = ask(cli, "GetStatus", &request, (void **)&s);
+    enum err e = cli_ask(cli, "GetStatus", &request, (void **)&s);
     if (e)
         return e;
     if (cli->output != OUTPUT_TABLE)
@@ -59,8 +58,7 @@ enum err run_status(struct cli *cli)
     return OK;
 }
 
-/* Interfaces in one cell. */
-static const char *joined(struct arena *arena, const struct pb_array *names)
+const char *show_joined(struct arena *arena, const struct pb_array *names)
 {
     const char *text = "";
     for (uint32_t i = 0; text && i < names->count; i++)
@@ -80,7 +78,7 @@ enum err run_namespace_list(struct cli *cli)
 {
     struct admin_list_namespaces_request request = {.unknown = {0}};
     struct admin_list_namespaces_response *response;
-    enum err e = ask(cli, "ListNamespaces", &request, (void **)&response);
+    enum err e = cli_ask(cli, "ListNamespaces", &request, (void **)&response);
     if (e)
         return e;
     if (cli->output != OUTPUT_TABLE)
@@ -126,7 +124,7 @@ static enum err print_namespace(struct cli *cli, const struct admin_describe_nam
         row2(&g, "driver", show_bytes(a, r->status->driver));
         row2(&g, "backend", show_bytes(a, r->status->backend));
         row2(&g, "healthy", health_word(cli, r->status));
-        row2(&g, "interfaces", joined(a, &r->status->interfaces));
+        row2(&g, "interfaces", show_joined(a, &r->status->interfaces));
     }
     for (uint32_t i = 0; i < r->stats.count; i++) {
         const struct admin_describe_namespace_response_stats_entry *stat =
@@ -142,70 +140,10 @@ enum err run_namespace_describe(struct cli *cli)
     const char *name = cli_argument(cli, 0) ? cli_argument(cli, 0) : cli_option(cli, "namespace");
     struct admin_describe_namespace_request request = {.name = slice_str(name)};
     struct admin_describe_namespace_response *response;
-    enum err e = ask(cli, "DescribeNamespace", &request, (void **)&response);
+    enum err e = cli_ask(cli, "DescribeNamespace", &request, (void **)&response);
     if (e)
         return e;
     if (cli->output != OUTPUT_TABLE)
         return cli_print(cli, &admin_describe_namespace_response_pb, response);
     return print_namespace(cli, response);
-}
-
-static bool has_interface(const struct admin_driver_status *driver, struct slice id)
-{
-    for (uint32_t i = 0; i < driver->interfaces.count; i++)
-        if (slice_eq(PB_AT(driver->interfaces, struct slice, i), id))
-            return true;
-    return false;
-}
-
-enum { DRIVERS_SHOWN = 14 };
-
-/* Interfaces down, drivers across. */
-static void print_matrix(struct cli *cli, const struct admin_list_backends_response *r)
-{
-    struct arena *a = &cli->arena;
-    unsigned count = r->drivers.count < DRIVERS_SHOWN ? r->drivers.count : DRIVERS_SHOWN;
-    const char *heads[DRIVERS_SHOWN + 1] = {"INTERFACE"}, *cells[DRIVERS_SHOWN + 1];
-    struct grid g;
-    for (unsigned d = 0; d < count; d++)
-        heads[d + 1] = show_bytes(a, PB_AT(r->drivers, struct admin_driver_status *, d)->name);
-    grid_init(&g, cli, a, heads, count + 1);
-    for (uint32_t i = 0; i < r->interfaces.count; i++) {
-        struct slice id = PB_AT(r->interfaces, struct slice, i);
-        cells[0] = show_bytes(a, id);
-        for (unsigned d = 0; d < count; d++)
-            cells[d + 1] = has_interface(PB_AT(r->drivers, struct admin_driver_status *, d), id) ? "yes" : "-";
-        grid_row(&g, cells);
-    }
-    grid_print(&g, true);
-}
-
-static void print_drivers(struct cli *cli, const struct admin_list_backends_response *r)
-{
-    struct arena *a = &cli->arena;
-    struct grid g;
-    grid_init(&g, cli, a, (const char *const[]){"DRIVER", "DURABLE", "ORDERED", "BACKENDS", "SUMMARY"}, 5);
-    for (uint32_t i = 0; i < r->drivers.count; i++) {
-        const struct admin_driver_status *d = PB_AT(r->drivers, struct admin_driver_status *, i);
-        const char *backends = joined(a, &d->backends);
-        grid_row(&g, (const char *const[]){show_bytes(a, d->name), d->durable ? "yes" : "no",
-                                           d->ordered_scan ? "yes" : "no", *backends ? backends : "-",
-                                           show_bytes(a, d->summary)});
-    }
-    grid_print(&g, true);
-}
-
-enum err run_backend_list(struct cli *cli)
-{
-    struct admin_list_backends_request request = {.unknown = {0}};
-    struct admin_list_backends_response *response;
-    enum err e = ask(cli, "ListBackends", &request, (void **)&response);
-    if (e)
-        return e;
-    if (cli->output != OUTPUT_TABLE)
-        return cli_print(cli, &admin_list_backends_response_pb, response);
-    print_drivers(cli, response);
-    putchar('\n');
-    print_matrix(cli, response);
-    return OK;
 }

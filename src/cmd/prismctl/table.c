@@ -77,7 +77,7 @@ const struct option global_options[] = {
 
 const struct command_group command_groups[] = {
     {"namespace", "namespaces of the proxy"},
-    {"backend", "drivers and what they implement"},
+    {"backend", "drivers, what they implement, and how the stores are"},
     {"kv", "keys and values"},
     {"config", "the proxy's configuration"},
     {NULL, NULL},
@@ -95,6 +95,17 @@ static const struct argument prefix_argument[] = {
 
 static const struct argument name_argument[] = {
     {.name = "NAME", .optional = true, .help = "the namespace; default: that of --namespace"},
+    END_ARGUMENTS,
+};
+
+static const struct argument backend_argument[] = {
+    {.name = "NAME", .optional = true, .help = "a namespace, or a backend that namespaces use; default: all"},
+    END_ARGUMENTS,
+};
+static const struct argument test_argument[] = {
+    {.name = "NAME",
+     .optional = true,
+     .help = "a namespace, or a backend that a namespace uses; default: that of --namespace"},
     END_ARGUMENTS,
 };
 
@@ -240,6 +251,21 @@ const struct command commands[] = {
     {"backend list", "drivers and the interfaces that each implements",
      "The matrix is printed from the drivers' own tables.", no_arguments, no_options,
      (const struct example[]){{"prismctl backend list", "driver by interface"}, {NULL, NULL}}, run_backend_list},
+    {"backend health", "whether the backends of namespaces answer, and their circuit breakers",
+     "Exit code 33 if one does not.", backend_argument, no_options,
+     (const struct example[]){{"prismctl backend health", "of all namespaces"},
+                              {"prismctl backend health main -o json", "of those on the backend main, for a script"},
+                              {NULL, NULL}},
+     run_backend_health},
+    {"backend stats", "figures of drivers and guards: connections, calls in flight, retries, refusals", NULL,
+     backend_argument, no_options,
+     (const struct example[]){{"prismctl backend stats orders", "of one namespace"}, {NULL, NULL}}, run_backend_stats},
+    {"backend test", "make a round trip to a backend, step by step",
+     "On a connection of its own, made by the proxy: name, connect, TLS, credentials, a question and its answer, each "
+     "with the time that it took. What fails is told with the fix.",
+     test_argument, no_options,
+     (const struct example[]){{"prismctl backend test main", "can the proxy use the backend main?"}, {NULL, NULL}},
+     run_backend_test},
     {"kv get", "print the value of a key",
      "The value goes to standard output byte for byte; on a terminal a line feed follows. A missing key is exit code "
      "24.",
