@@ -8,7 +8,9 @@
 #include "base/mem.h"
 
 static struct test *tests;
-static jmp_buf failed;
+static jmp_buf *failed;   /* where a check that fails goes */
+static char *failed_said; /* NULL: to standard error */
+static size_t failed_size;
 
 void test_register(struct test *t)
 {
@@ -21,13 +23,33 @@ void test_register(struct test *t)
 void test_fail(const char *file, int line, const char *format, ...)
 {
     mem_fail_at(0, false);
-    fprintf(stderr, "%s:%d: ", file, line);
+    char text[1024];
     va_list args;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fputc('\n', stderr);
-    longjmp(failed, 1);
+    if (failed_said)
+        snprintf(failed_said, failed_size, "%s:%d: %s", file, line, text);
+    else
+        fprintf(stderr, "%s:%d: %s\n", file, line, text);
+    longjmp(*failed, 1);
+}
+
+bool test_passes(void (*fn)(void *context), void *context, char *said, size_t size)
+{
+    jmp_buf here, *outer = failed;
+    char *outer_said = failed_said;
+    size_t outer_size = failed_size;
+    failed_said = said;
+    failed_size = size;
+    failed = &here;
+    bool passed = setjmp(here) == 0;
+    if (passed)
+        fn(context);
+    failed = outer;
+    failed_said = outer_said;
+    failed_size = outer_size;
+    return passed;
 }
 
 void test_check_eq(long long a, long long b, const char *a_text, const char *b_text, const char *file, int line)
@@ -84,7 +106,9 @@ static void run_scenario(const struct test *t)
 
 static bool passes(const struct test *t)
 {
-    if (setjmp(failed))
+    jmp_buf here;
+    failed = &here;
+    if (setjmp(here))
         return false;
     if (t->scenario)
         run_scenario(t);

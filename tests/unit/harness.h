@@ -27,6 +27,9 @@ struct test {
 void test_register(struct test *);
 _Noreturn void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Runs fn and says whether none of its checks failed; else said has the first that did, and nothing is printed. */
+bool test_passes(void (*fn)(void *context), void *context, char *said, size_t size);
+
 #define TEST(id)                                                                                                       \
     static void id(void);                                                                                              \
     __attribute__((constructor)) static void register_##id(void)                                                       \
