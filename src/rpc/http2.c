@@ -1,10 +1,12 @@
 /* An HTTP/2 session of the server: bytes in, nghttp2's callbacks, bytes out once a batch, drain, time limits.
  *
- *   serving ──drain──▶ noticed (GOAWAY 2^31-1, PING) ──PING answered──▶ last told (GOAWAY with the last stream) ──▶ closed
+ *   serving ──drain──▶ noticed (GOAWAY 2^31-1, PING) ──PING answered──▶ last due ──flush──▶ last told (GOAWAY with the last
+ *      │                                                                                      stream) ──▶ closed
  *      └──────── a budget is exceeded, or nghttp2 finds the peer broken: condemned (GOAWAY with an error) ───────────▲
  *
  * Invariants: nghttp2's mem_send runs only in flush, never inside a user's call; no user is called from inside mem_send;
- * while the connection's output queue is above LIMIT_OUTPUT_QUEUE_BYTES nothing is produced and nothing is read.
+ * while the connection's output queue is above LIMIT_OUTPUT_QUEUE_BYTES nothing is produced and nothing is read; a stream
+ * above the last one told is not served, for its client calls again elsewhere (RFC 9113 6.8).
  * Source: RFC 9113; drain: 6.8. */
 #include "rpc/http2.h"
 
@@ -120,10 +122,20 @@ static bool is_over(const struct h2 *h)
     return !nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session);
 }
 
+static void tell_last_stream(struct h2 *h)
+{
+    if (h->drain != H2_LAST_DUE || h->condemned)
+        return;
+    h->drain = H2_LAST_TOLD;
+    nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->session),
+                          NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 static void flush(struct h2 *h)
 {
     if (h->connection->closing)
         return;
+    tell_last_stream(h);
     h2_submit_dirty(h);
     if (produce(h)) {
         connection_close(h->connection, true);
@@ -190,7 +202,7 @@ static bool is_request(const nghttp2_frame *frame)
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2 *h = user;
-    if (!is_request(frame) || h->condemned)
+    if (!is_request(frame) || h->condemned || h->drain == H2_LAST_TOLD)
         return 0;
     h->seen_request = true;
     h->idle_since_ns = 0;
@@ -229,12 +241,11 @@ static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *fram
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* The round trip after the first GOAWAY is over: requests that were on their way have come. */
-static void tell_last_stream(struct h2 *h)
+/* The round trip after the first GOAWAY is over: requests that were on their way have come. Which is the last of them is said
+ * when all that came along has been read. */
+static void end_round_trip(struct h2 *h)
 {
-    h->drain = H2_LAST_TOLD;
-    nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->session),
-                          NGHTTP2_NO_ERROR, NULL, 0);
+    h->drain = H2_LAST_DUE;
     h2_schedule_flush(h);
 }
 
@@ -257,7 +268,7 @@ static int on_frame_received(nghttp2_session *session, const nghttp2_frame *fram
     if (s)
         on_request_frame(s, frame);
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) && h->drain == H2_NOTICED)
-        tell_last_stream(h);
+        end_round_trip(h);
     return 0;
 }
 
@@ -551,7 +562,7 @@ static void sweep(void *session, uint64_t now_ns)
         ask_whether_alive(h);
     keep_within(h, h2_account_time(h, now_ns));
     if (h->drain == H2_NOTICED && is_late(h->drain_since_ns, now_ns, LIMIT_DRAIN_ROUND_TRIP_MS))
-        tell_last_stream(h);
+        end_round_trip(h);
     else if (h->drain == H2_LAST_TOLD && h->stream_count == 0)
         connection_close(h->connection, false);
     else if (is_idle_too_long(h, now_ns))

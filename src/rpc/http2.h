@@ -16,6 +16,7 @@
 enum h2_drain {
     H2_SERVING,
     H2_NOTICED /* GOAWAY 2^31-1 and a PING are out */,
+    H2_LAST_DUE /* the PING is answered: the next flush tells the last stream */,
     H2_LAST_TOLD /* GOAWAY with the last stream */
 };
 
