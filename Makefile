@@ -153,8 +153,8 @@ $(B)/proof/%: $(B)/obj/tests/proof/%.o $(PROOF_AID:%=$(B)/obj/%.o) $(LIB)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 PROOF_SRC := $(filter-out $(PROOF_AID:%=%.c),$(wildcard tests/proof/*.c))
 .PHONY: proof
-proof: build $(PROOF_SRC:tests/%.c=$(B)/%) ## long forms of tests/proof, written to docs/PROOF.md; PROOF_SCALE=0.1 for a tenth
-	@tests/proof/page.py
+proof: build $(PROOF_SRC:tests/%.c=$(B)/%) $(B)/unit/drivers/memory/test_model $(B)/unit/drivers/sqlite/test_model ## long forms of tests/proof, written to docs/PROOF.md; PART=soak, PART=missing: those; PROOF_SCALE=0.1: a tenth
+	@PART="$(PART)" tests/proof/page.py
 
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)

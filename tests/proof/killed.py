@@ -5,7 +5,8 @@ usage: tests/proof/killed.py [--rounds N] [--seed S]
 
 In each round callers write until so many writes are acknowledged, then the process is killed with calls in flight and started
 again. After it: each acknowledged write is there with its value, none is torn, a transaction is there whole or not at all, and a
-call with an idempotency key that is sent again has its effect once. The last line is a JSON object with what was counted."""
+call with an idempotency key that is sent again has its effect once. What has expired does not come back, and what is to expire, or
+no longer, says so as before. The last line is a JSON object with what was counted."""
 import argparse
 import json
 import os
@@ -13,6 +14,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -25,8 +27,10 @@ from harness.proxy import Proxy  # noqa: E402
 
 NAMESPACE = (("prism-namespace", "default"),)
 BATCH = "/prism.keyvalue.v1.KeyValueBatch/"
+TTL = "/prism.keyvalue.v1.KeyValueTtl/"
 TRANSACTION = "/prism.keyvalue.v1.KeyValueTransactional/"
 BATCH_ITEMS, TRANSACTION_KEYS, CALLERS_A_KIND = 20, 5, 2
+LONG_S, SHORT_S, CLOCK_SLACK_S = 3600, 0.03, 0.002
 
 
 def value_of(key, number):
@@ -130,6 +134,44 @@ class Idempotent(Caller):
         self.acknowledge({key: number})
 
 
+def lasting(seconds):
+    return message("google.protobuf.Duration")(seconds=int(seconds), nanos=round(seconds % 1 * 1e9))
+
+
+class Expiring(Caller):
+    """expires: key to (not before, not after), as Get must tell it, None: never. gone: key to when it is not there any more."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.expires, self.gone = {}, {}
+
+    def timed(self, key, do):
+        """Does what gives the key an hour, and notes between which moments that ends."""
+        before = time.time()
+        do()
+        self.expires[key] = (before + LONG_S - CLOCK_SLACK_S, time.time() + LONG_S + CLOCK_SLACK_S)
+
+    def write(self, number):
+        key, kind = self.prefix + b"/%d/%d" % (self.round.number, number), number % 4
+        value = value_of(key, number)
+        if kind == 0:
+            self.call(KV + "Set", key=key, value=value, ttl=lasting(SHORT_S))
+            self.gone[key] = time.time() + SHORT_S + CLOCK_SLACK_S
+            self.round.count(1)
+            return
+        self.timed(key, lambda: self.call(KV + "Set", key=key, value=value, ttl=lasting(LONG_S)))
+        self.tried[key] = number
+        self.acknowledge({key: number})
+        was = self.expires.pop(key)
+        if kind == 1:
+            self.timed(key, lambda: self.call(TTL + "Expire", key=key, ttl=lasting(LONG_S)))
+        elif kind == 2:
+            self.call(TTL + "Persist", key=key)
+            self.expires[key] = None
+        else:
+            self.expires[key] = was
+
+
 class Round:
     """One life of the proxy: load, kill."""
 
@@ -138,7 +180,7 @@ class Round:
         self.killed, self.enough, self.lock = threading.Event(), threading.Event(), threading.Lock()
         self.left = random.Random(seed).randrange(50, 3000)
         self.acknowledged = 0
-        kinds = (Single, Batch, Transaction, Idempotent)
+        kinds = (Single, Batch, Transaction, Idempotent, Expiring)
         self.callers = [kind(self, i, proxy.listen) for kind in kinds for i in range(CALLERS_A_KIND)]
         for caller in self.callers:
             caller.number = starts.get(caller.prefix, 0)
@@ -168,7 +210,8 @@ class Ledger:
 
     def __init__(self):
         self.acknowledged, self.maximum = {}, {}
-        self.counts = dict.fromkeys(("acknowledged", "checked", "lost", "torn", "half_transactions", "retried", "repeated"), 0)
+        self.counts = dict.fromkeys(("acknowledged", "checked", "lost", "torn", "half_transactions", "retried", "repeated",
+                                     "expiries_checked", "expiries_wrong", "resurrected"), 0)
         self.errors = []
 
     def add(self, round_):
@@ -228,6 +271,20 @@ class Ledger:
                 self.wrong("repeated", "%r has been written more than once: %r" % (key, versions))
 
 
+    def check_expiry(self, call, caller):
+        for key, wanted in caller.expires.items():
+            item = call(KV + "Get", "default", key=key)
+            ends = item.expires_at.seconds + item.expires_at.nanos / 1e9 if item.HasField("expires_at") else None
+            self.counts["expiries_checked"] += 1
+            if not item.found or (ends is None) != (wanted is None) or (wanted and not wanted[0] <= ends <= wanted[1]):
+                self.wrong("expiries_wrong", "%r: expires at %r, wanted %r" % (key, ends, wanted))
+        for key, gone in caller.gone.items():
+            late = time.time() > gone
+            self.counts["expiries_checked"] += late
+            if late and call(KV + "Get", "default", key=key).found:
+                self.wrong("resurrected", "%r has expired and is there" % key)
+
+
 def one_round(number, seed, proxy, ledger, starts):
     round_ = Round(number, seed, proxy, starts)
     round_.run(proxy)
@@ -239,6 +296,8 @@ def one_round(number, seed, proxy, ledger, starts):
             starts[caller.prefix] = caller.number
             if isinstance(caller, Transaction):
                 ledger.check_transaction(call, caller)
+            if isinstance(caller, Expiring):
+                ledger.check_expiry(call, caller)
             if isinstance(caller, Idempotent):
                 ledger.check_idempotent(call, caller)
 

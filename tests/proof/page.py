@@ -1,134 +1,97 @@
 #!/usr/bin/python3
-"""Long forms of the proofs, and the page about them: what `make proof` runs.
+"""Long forms of the proofs, part by part, and the page about them: what `make proof` runs.
 
-usage: tests/proof/page.py [--scale S] [--seed N] [--out docs/PROOF.md]
+usage: tests/proof/page.py [--part NAME[,NAME...]] [--scale S] [--seed N] [--out docs/PROOF.md] [--list]
 
-S scales the sizes (PROOF_SCALE; 1: the full forms, hours on 2 cores at most). Each proof prints a JSON object as its last line;
-the page is made of these objects alone. Exit code 0: all proofs hold. The page is written either way."""
+Without --part all parts run; --part missing: those that have no result of this commit, scale and seed. Each part leaves its result
+in build/proof/results/, and the page is made of what lies there, so a part can be run again alone. --scale (PROOF_SCALE) makes the
+sizes smaller. Exit code 0: all results hold, and without
+--part there is one of this commit for each."""
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
 
-NOT_TESTED = """\
-- Loss of power, and disks that lie about what they have written: `kill -9` ends the process, not the machine; what the kernel has
-  taken stays taken. SQLite runs with the settings of docs/reference/configuration.md, and its own tests cover the rest.
-- More than one proxy on the same data: the lock of data_dir refuses it (tests/e2e).
-- Linearizability over several keys: transactions are snapshot-isolated, batches are not atomic, and neither is in the histories.
-  Time to live is not in them either (tests/unit/drivers/model.c has it, without concurrency).
-- Networks: all of it is over 127.0.0.1; connections break, packets are not lost, delayed or reordered.
-- Histories of operations cut off by a kill of the proxy: kills are proven by what is there afterwards, not by the checker.
-- Days: the soak takes minutes, and its data are bounded; growth by idempotency keys within their retention is by design.
-"""
+import page_parts  # noqa: E402
+import page_text  # noqa: E402
+from page_parts import ROOT  # noqa: E402
 
-
-def proofs(scale, seed):
-    """(title, command) of each."""
-    def sized(full, least):
-        return str(max(least, round(full * scale)))
-    history = ["build/proof/history", "--histories", sized(500, 1), "--operations", "2000", "--seed", str(seed)]
-    return [("Linearizable histories, memory", history + ["--namespace", "memory"]),
-            ("Linearizable histories, SQLite", history + ["--namespace", "sqlite"]),
-            ("kill -9 under write load, SQLite", ["tests/proof/killed.py", "--rounds", sized(200, 1), "--seed", str(seed)]),
-            ("Soak with faults", ["build/proof/soak", "--calls", sized(10 ** 7, 10000), "--seed", str(seed)])]
-
-
-def run(command):
-    """The proof's object, with how long it took; progress goes to standard error."""
-    print("\n" + " ".join(command), file=sys.stderr, flush=True)
-    start = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
-    lines = done.stdout.decode().strip().splitlines()
-    try:
-        result = json.loads(lines[-1])
-    except (IndexError, ValueError):
-        result = {"ok": False, "said": " ".join(lines[-1:]) or "nothing"}
-    result["ok"] = bool(result["ok"]) and done.returncode == 0
-    result["seconds"] = round(time.monotonic() - start, 1)
-    return result
+RESULTS = os.path.join(ROOT, "build", "proof", "results")
 
 
 def said_by(*command):
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
 
 
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as info:
-        model = next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), platform.machine())
-    with open("/proc/meminfo", encoding="utf-8") as info:
-        memory_gib = int(info.readline().split()[1]) / 2 ** 20
-    return "%s, %d cores, %.0f GiB, Linux %s" % (model, os.cpu_count(), memory_gib, platform.release())
+def version():
+    """The commit; the page itself may differ from it."""
+    changed = said_by("git", "status", "--porcelain", "--untracked-files=no", "--", ":!docs/PROOF.md")
+    return said_by("git", "rev-parse", "HEAD") + (" and uncommitted changes" if changed else "")
 
 
-def facts(results, scale, seed):
-    commit = said_by("git", "rev-parse", "HEAD")
-    changed = said_by("git", "status", "--porcelain", "--untracked-files=no")
-    wrong = [title for title, result in results if not result["ok"]]
-    return [("Date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
-            ("Commit", commit + (" and uncommitted changes" if changed else "")),
-            ("Machine", machine() + "; load %.1f at the end" % os.getloadavg()[0]),
-            ("Scale", "%g of the full size" % scale),
-            ("Seed", "%d, one more for each further history and round" % seed),
-            ("Result", "all hold" if not wrong else "**failed: %s**" % ", ".join(wrong))]
+def result_of(part):
+    try:
+        with open(os.path.join(RESULTS, part.name + ".json"), encoding="utf-8") as kept:
+            return json.load(kept)
+    except (OSError, ValueError):
+        return None
 
 
-def summary(results):
-    """Faults by kind, acknowledged, lost: over all proofs."""
-    def total(*names):
-        return sum(result.get(name, 0) for _, result in results for name in names)
-    good = sum(result.get("good_answered_ok", 0) for _, result in results)
-    return [("Acknowledged: operations answered in histories", total("answered")),
-            ("Acknowledged: writes before a kill", total("acknowledged")),
-            ("Acknowledged: good calls of the soak", good),
-            ("Lost, torn, half or repeated writes", total("lost", "torn", "half_transactions", "repeated")),
-            ("Histories that are not linearizable, or undecided", total("violations", "undecided")),
-            ("Fault: proxy killed", total("rounds")),
-            ("Fault: call cancelled", total("cancelled")),
-            ("Fault: connection dropped with calls in flight", total("connections_dropped")),
-            ("Fault: connection reset in its first bytes", total("connections_reset")),
-            ("Fault: bad request", total("bad")),
-            ("Fault: message over the limit", total("oversize"))]
+def keep(part, result):
+    os.makedirs(RESULTS, exist_ok=True)
+    where = os.path.join(RESULTS, part.name + ".json")
+    with open(where + ".new", "w", encoding="utf-8") as out:
+        json.dump(result, out, indent=1)
+    os.replace(where + ".new", where)
 
 
-def table(rows, heads=("", "")):
-    def text(value):
-        return "{:,}".format(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    lines = ["| %s | %s |" % heads, "|---|---|"] + ["| %s | %s |" % (name, text(value)) for name, value in rows]
-    return "\n".join(lines) + "\n"
+def is_current(result, of):
+    return bool(result) and all(result[name] == of[name] for name in ("commit", "scale", "seed"))
 
 
-def section(title, command, result):
-    rows = [(name.replace("_", " "), str(value) if name == "seed" else value) for name, value in result.items()
-            if name not in ("proof", "ok")]
-    return "### %s: %s\n`%s`\n\n%s" % (title, "holds" if result["ok"] else "FAILED", " ".join(command), table(rows))
-
-
-def page(runs, scale, seed):
-    results = [(title, result) for title, _, result in runs]
-    parts = ["# Proof\nWritten by `make proof`; not by hand. What each proof does is in [tests/proof](../tests/proof/README.md).\n",
-             table(facts(results, scale, seed)), "## In all\n" + table(summary(results)), "## Each\n"]
-    parts += [section(*one) for one in runs]
-    return "\n".join(parts + ["## What is not tested\n" + NOT_TESTED])
+def chosen(parts, names, of):
+    if not names:
+        return parts
+    if names == ["missing"]:
+        return [p for p in parts if not is_current(result_of(p), of)]
+    known = {p.name: p for p in parts}
+    unknown = [n for n in names if n not in known]
+    if unknown:
+        sys.exit("no such part: %s; there are %s" % (", ".join(unknown), ", ".join(known)))
+    return [known[n] for n in names]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", default=os.environ.get("PART", ""))
     parser.add_argument("--scale", type=float, default=float(os.environ.get("PROOF_SCALE") or 1))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default=os.path.join(ROOT, "docs", "PROOF.md"))
+    parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
-    runs = [(title, command, run(command)) for title, command in proofs(options.scale, options.seed)]
+    parts = page_parts.parts(options.scale, options.seed)
+    if options.list:
+        print("\n".join("%-22s %s" % (p.name, p.title) for p in parts))
+        return 0
+    of = {"commit": version(), "scale": options.scale, "seed": options.seed}
+    todo = chosen(parts, [n for n in options.part.replace(",", " ").split()], of)
+    for number, part in enumerate(todo):
+        print("\nproof: part %d of %d, %s" % (number + 1, len(todo), part.name), file=sys.stderr, flush=True)
+        keep(part, {**of, **page_parts.run(part)})
+    results = [(part, result_of(part)) for part in parts]
     with open(options.out, "w", encoding="utf-8") as out:
-        out.write(page(runs, options.scale, options.seed))
-    failed = sum(not result["ok"] for _, _, result in runs)
-    print("%s: %d passed, %d failed" % (os.path.relpath(options.out), len(runs) - failed, failed))
-    return 1 if failed else 0
+        out.write(page_text.page(results, of))
+    failed = sum(bool(r) and not r["ok"] for _, r in results)
+    missing = sum(not is_current(r, of) for _, r in results)
+    if missing:
+        print("%d parts have no result of this commit: make proof PART=missing" % missing, file=sys.stderr)
+    print("%s: %d passed, %d failed" % (os.path.relpath(options.out), len(parts) - failed - missing, failed))
+    return 1 if failed or (missing and not options.part) else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
