@@ -8,50 +8,6 @@
 /* Each page in memory of a snapshot's own cache is one that a reader has too: keep few. */
 enum { SNAPSHOT_CACHE_KIB = 256 };
 
-#define LIVE "(expires_ms IS NULL OR expires_ms > ?2)"
-#define IN_RANGE "key >= ?1 AND key < ?3 AND " LIVE
-
-static const char *const statement_sql[STATEMENTS] = {
-    [STATEMENT_BEGIN_WRITE] = "BEGIN IMMEDIATE",
-    [STATEMENT_BEGIN_READ] = "BEGIN",
-    [STATEMENT_COMMIT] = "COMMIT",
-    [STATEMENT_ROLLBACK] = "ROLLBACK",
-    [STATEMENT_SAVEPOINT] = "SAVEPOINT operation",
-    [STATEMENT_RELEASE] = "RELEASE operation",
-    [STATEMENT_ROLLBACK_TO] = "ROLLBACK TO operation",
-    [STATEMENT_PIN] = "SELECT rowid FROM items LIMIT 1",
-    [STATEMENT_ITEM_GET] = "SELECT version, expires_ms, tags, value FROM items WHERE key = ?1",
-    [STATEMENT_ITEM_HEAD] = "SELECT version, expires_ms FROM items WHERE key = ?1",
-    [STATEMENT_ITEM_PUT] = "INSERT INTO items (key, version, expires_ms, tags, value) VALUES (?1, ?2, ?3, ?4, ?5) "
-                           "ON CONFLICT (key) DO UPDATE SET version = ?2, expires_ms = ?3, tags = ?4, value = ?5",
-    [STATEMENT_ITEM_DELETE] = "DELETE FROM items WHERE key = ?1 AND " LIVE,
-    [STATEMENT_ITEM_EXPIRE] = "UPDATE items SET expires_ms = ?3 WHERE key = ?1 AND " LIVE,
-    [STATEMENT_ITEM_PERSIST] = "UPDATE items SET expires_ms = NULL WHERE key = ?1 AND expires_ms > ?2",
-    /* Looks at ?2 rows at the most, also where their version says that they must stay. */
-    [STATEMENT_ITEM_SWEEP] = "DELETE FROM items WHERE rowid IN (SELECT row FROM (SELECT rowid AS row, version "
-                             "FROM items INDEXED BY items_by_expiry WHERE expires_ms IS NOT NULL AND expires_ms <= ?1 "
-                             "ORDER BY expires_ms LIMIT ?2) WHERE version <= ?3)",
-    [STATEMENT_ITEM_FIRST_EXPIRY] = "SELECT expires_ms FROM items INDEXED BY items_by_expiry "
-                                    "WHERE expires_ms IS NOT NULL ORDER BY expires_ms LIMIT 1",
-    [STATEMENT_SCAN] = "SELECT key, version, expires_ms, tags, value FROM items WHERE " IN_RANGE " ORDER BY key",
-    [STATEMENT_SCAN_REVERSE] =
-        "SELECT key, version, expires_ms, tags, value FROM items WHERE " IN_RANGE " ORDER BY key DESC",
-    [STATEMENT_SCAN_KEYS] = "SELECT key FROM items WHERE " IN_RANGE " ORDER BY key",
-    [STATEMENT_SCAN_KEYS_REVERSE] = "SELECT key FROM items WHERE " IN_RANGE " ORDER BY key DESC",
-    [STATEMENT_COUNT_RANGE] = "SELECT count(*) FROM items WHERE " IN_RANGE,
-    [STATEMENT_ANSWER_GET] = "SELECT fingerprint, response FROM answers WHERE key = ?1 AND expires_ms > ?2",
-    [STATEMENT_ANSWER_PUT] =
-        "INSERT OR REPLACE INTO answers (key, fingerprint, expires_ms, response) VALUES (?1, ?2, ?3, ?4)",
-    [STATEMENT_ANSWER_SWEEP] = "DELETE FROM answers WHERE key IN (SELECT key FROM answers INDEXED BY answers_by_expiry "
-                               "WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)",
-    [STATEMENT_ANSWER_FIRST_EXPIRY] =
-        "SELECT expires_ms FROM answers INDEXED BY answers_by_expiry ORDER BY expires_ms LIMIT 1",
-    [STATEMENT_KEYS_PUT] = "UPDATE counters SET value = ?1 WHERE name = 'keys'",
-    /* A commit that failed may have been one after all: then it is there. */
-    [STATEMENT_EPOCH_PUT] = "INSERT OR IGNORE INTO epochs VALUES (?1, ?2)",
-    [STATEMENT_VERIFY] = "UPDATE counters SET value = value + 1 WHERE name = 'verified'",
-};
-
 /* The errno of the last call that failed on the file. SQLite knows ENOSPC by itself, but not quotas and size limits. */
 static int last_errno(sqlite3 *db, int which_file)
 {
@@ -200,8 +156,8 @@ enum err sqlite_integer(struct sqlite_connection *c, const char *sql, int64_t *r
 enum err sqlite_prepare(struct sqlite_connection *c, enum sqlite_statement which, sqlite3_stmt **ret_statement)
 {
     if (!c->statements[which]) {
-        int code =
-            sqlite3_prepare_v3(c->db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &c->statements[which], NULL);
+        int code = sqlite3_prepare_v3(c->db, sqlite_statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &c->statements[which], NULL);
         enum err e = sqlite_code(c, code);
         if (e)
             return e;

@@ -1,6 +1,6 @@
 /* One connection to SQLite: its prepared statements, stepping, and what SQLite's codes mean here.
  *
- * Every value that comes from outside is bound, never written into SQL; all SQL of the driver stands in connection.c and
+ * Every value that comes from outside is bound, never written into SQL; all SQL of the driver stands in statements.c and
  * schema.c. Statements are prepared once, when first used.
  *
  * Thread: one at a time; connections are opened without SQLite's own mutex. */
@@ -12,38 +12,7 @@
 #include "base/diag.h"
 #include "base/err.h"
 #include "base/slice.h"
-
-enum sqlite_statement {
-    STATEMENT_BEGIN_WRITE,
-    STATEMENT_BEGIN_READ,
-    STATEMENT_COMMIT,
-    STATEMENT_ROLLBACK,
-    STATEMENT_SAVEPOINT,
-    STATEMENT_RELEASE,
-    STATEMENT_ROLLBACK_TO,
-    STATEMENT_PIN,
-    STATEMENT_ITEM_GET,
-    STATEMENT_ITEM_HEAD,
-    STATEMENT_ITEM_PUT,
-    STATEMENT_ITEM_DELETE,
-    STATEMENT_ITEM_EXPIRE,
-    STATEMENT_ITEM_PERSIST,
-    STATEMENT_ITEM_SWEEP,
-    STATEMENT_ITEM_FIRST_EXPIRY,
-    STATEMENT_SCAN,
-    STATEMENT_SCAN_REVERSE,
-    STATEMENT_SCAN_KEYS,
-    STATEMENT_SCAN_KEYS_REVERSE,
-    STATEMENT_COUNT_RANGE,
-    STATEMENT_ANSWER_GET,
-    STATEMENT_ANSWER_PUT,
-    STATEMENT_ANSWER_SWEEP,
-    STATEMENT_ANSWER_FIRST_EXPIRY,
-    STATEMENT_KEYS_PUT,
-    STATEMENT_VERIFY,
-    STATEMENT_EPOCH_PUT,
-    STATEMENTS
-};
+#include "drivers/sqlite/statements.h"
 
 enum sqlite_role {
     ROLE_WRITER,   /* the only one that writes and checkpoints */

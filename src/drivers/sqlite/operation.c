@@ -1,6 +1,7 @@
 #include "drivers/sqlite/operation.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #include "drivers/sqlite/store.h"
 
@@ -122,11 +123,9 @@ void sqlite_write_key(struct backend *backend, struct call *call, struct slice k
         sqlite_write(o);
 }
 
-static void answer(struct sqlite_operation *o)
+void sqlite_reply(struct sqlite_operation *o)
 {
-    if (o->answer)
-        o->answer(o);
-    else if (o->outcome)
+    if (o->outcome)
         sqlite_refuse(o, o->outcome);
     else if (o->replayed)
         idem_replay(o->call, &o->idem, o->replay_fingerprint, o->replay_response);
@@ -134,13 +133,16 @@ static void answer(struct sqlite_operation *o)
         call_reply(o->call, o->response);
 }
 
-/* On the loop: the leader's call was hopped, the others of its chain come along. */
-static void answer_chain(struct call *call)
+/* On the loop: the leader's task was posted, the others of its chain come along. */
+static void answer_chain(struct task *task)
 {
-    struct sqlite_operation *o = call->driver;
+    struct sqlite_operation *o = (struct sqlite_operation *)((char *)task - offsetof(struct sqlite_operation, task));
     while (o) {
         struct sqlite_operation *next = o->next;
-        answer(o);
+        if (o->answer)
+            o->answer(o);
+        else
+            sqlite_reply(o);
         o = next;
     }
 }
@@ -170,7 +172,8 @@ void sqlite_complete(struct sqlite_operation *chain)
     }
     while (leaders) {
         struct sqlite_operation *leader = leaders;
-        leaders = leader->leader_next; /* before the hop: after it the call may be gone */
-        call_hop(leader->call, answer_chain);
+        leaders = leader->leader_next; /* before it is posted: then the call may be gone */
+        leader->task.run = answer_chain;
+        loop_post(leader->call->loop, &leader->task);
     }
 }

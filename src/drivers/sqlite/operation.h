@@ -24,14 +24,16 @@ struct sqlite_operation {
     struct call *call;
     sqlite_run_fn *run;
     void (*answer)(struct sqlite_operation *); /* on the loop, instead of replying with response; NULL: reply */
-    bool several;                              /* writer: writes with more than one statement, so needs a savepoint */
-    bool heavy;                                /* reader: may take long (scan, count, batch) */
-    size_t bytes;                              /* writer: payload, bounds a group */
+    void (*committed)(
+        struct sqlite_operation *); /* writer's thread: what it wrote can be seen; NULL: nobody has to know */
+    bool several; /* more than one statement that belong together: a savepoint, or a transaction of a reader */
+    bool heavy;   /* reader: may take long (scan, count, batch) */
+    size_t bytes; /* writer: payload, bounds a group */
 
     struct sqlite_connection *connection; /* while it runs */
     int64_t now_ms;                       /* while it runs: what has expired is judged by this */
     enum err outcome;
-    const void *response;
+    const void *response; /* NULL after a write that went well: there is no answer yet, nothing is kept of it */
 
     struct idem idem;
     bool replayed; /* idem found an answer: it is sent instead of running */
@@ -39,6 +41,7 @@ struct sqlite_operation {
     struct slice replay_response;
 
     struct sqlite_operation *leader_next, **tail; /* sqlite_complete's */
+    struct task task;
 };
 
 /* First in, first out. */
@@ -55,10 +58,14 @@ void *sqlite_operation_new(struct backend *, struct call *, size_t size, sqlite_
 
 /* Loop's thread. Queues the operation, or answers ERR_BACKEND_BUSY at once. Writes honour the call's idempotency key. */
 void sqlite_write(struct sqlite_operation *);
+/* The same for one that runs again, or may have to wait: its idem has begun. ERR_BACKEND_BUSY: it is not queued. */
+enum err sqlite_write_begun(struct sqlite_operation *);
 void sqlite_read(struct sqlite_operation *);
 /* Both, of requests that have a key and nothing else to be checked. */
 void sqlite_read_key(struct backend *, struct call *, struct slice key, sqlite_run_fn *);
 void sqlite_write_key(struct backend *, struct call *, struct slice key, sqlite_run_fn *);
+/* Replies as the outcome says, where there is no answer of its own. */
+void sqlite_reply(struct sqlite_operation *);
 /* Answers with an error instead of running. */
 void sqlite_reject(struct sqlite_operation *, enum err e);
 /* Ends the call. e is not OK. */

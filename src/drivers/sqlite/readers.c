@@ -32,10 +32,11 @@ static void run_operation(struct sqlite_reader *r, struct sqlite_operation *o, i
 }
 
 /* A read transaction that could not be ended would show old data for ever: nothing is read then. */
-static enum err begin_batch(struct sqlite_connection *c, unsigned count)
+static enum err begin_batch(struct sqlite_connection *c, const struct sqlite_operations *batch)
 {
     enum err e = sqlite3_get_autocommit(c->db) ? OK : sqlite_run(c, STATEMENT_ROLLBACK);
-    return e || count == 1 ? e : sqlite_run(c, STATEMENT_BEGIN_READ);
+    bool one_statement = batch->count == 1 && !batch->first->several;
+    return e || one_statement ? e : sqlite_run(c, STATEMENT_BEGIN_READ);
 }
 
 static void refuse(struct sqlite_reader *r, struct sqlite_operation *o, enum err e)
@@ -48,7 +49,7 @@ static void run_batch(struct sqlite_reader *r, struct sqlite_operations *batch)
 {
     struct sqlite_readers *all = &r->store->readers;
     int64_t now_ms = sqlite_now_ms(r->store);
-    enum err e = begin_batch(r->connection, batch->count);
+    enum err e = begin_batch(r->connection, batch);
     for (struct sqlite_operation *o = batch->first; o; o = o->next)
         e ? refuse(r, o, e) : run_operation(r, o, now_ms);
     if (!sqlite3_get_autocommit(r->connection->db))

@@ -31,6 +31,31 @@ static const char *const migrations[] = {
     "CREATE TABLE epochs (id INTEGER PRIMARY KEY NOT NULL, name INTEGER NOT NULL);"
     "CREATE TABLE counters (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO counters VALUES ('keys', 0), ('verified', 0);",
+
+    /* Lists, sets and sorted sets have a row each that knows their size, as long as they are not empty; their items know them by
+     * its id, so that a long key is stored once. Values of a list stand by position, with gaps for what is inserted. */
+    "CREATE TABLE collections ("
+    " id INTEGER PRIMARY KEY NOT NULL,"
+    " model INTEGER NOT NULL," /* enum sqlite_model */
+    " key BLOB NOT NULL,"
+    " size INTEGER NOT NULL,"
+    " UNIQUE (model, key));"
+    "CREATE TABLE list_values ("
+    " list INTEGER NOT NULL,"
+    " position INTEGER NOT NULL,"
+    " value BLOB NOT NULL,"
+    " UNIQUE (list, position));"
+    "CREATE TABLE set_members ("
+    " collection INTEGER NOT NULL,"
+    " member BLOB NOT NULL,"
+    " PRIMARY KEY (collection, member)) WITHOUT ROWID;"
+    "CREATE TABLE sorted_members ("
+    " collection INTEGER NOT NULL,"
+    " member BLOB NOT NULL,"
+    " score REAL NOT NULL,"
+    " PRIMARY KEY (collection, member)) WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX sorted_by_score ON sorted_members (collection, score, member);"
+    "CREATE TABLE numbers (key BLOB PRIMARY KEY NOT NULL, value INTEGER NOT NULL) WITHOUT ROWID;",
 };
 enum { SCHEMA_VERSION = sizeof migrations / sizeof *migrations };
 

@@ -91,6 +91,7 @@ static void close_store(struct backend *backend)
     sqlite_writer_stop(store);
     sqlite_readers_stop(store);
     sqlite_transactions_fini(store);
+    waiting_fini(&store->pops);
     sqlite_connection_close(store->writer.connection);
     sqlite_files_close(store);
     mem_free(store->versions.epochs);
@@ -129,6 +130,7 @@ static enum err open_store(const struct backend_open *open, struct backend **ret
     store->lock_fd = -1;
     store->synchronous = s.synchronous;
     store->cache_bytes = s.cache_bytes;
+    waiting_init(&store->pops, store->env, LIMIT_WAITING_POPS);
     enum err e = set_paths(store, open, s.directory);
     if (!e)
         e = start(store, s.readers, d);
@@ -202,6 +204,7 @@ static void stats(struct backend *backend, backend_stat_fn *tell, void *context)
     tell(context, "writes_queued", writes);
     tell(context, "reads_queued", reads);
     tell(context, "transactions_open", sqlite_transactions_open(store));
+    tell(context, "pops_waiting", waiting_count(&store->pops));
 }
 
 const struct driver driver_sqlite = {
@@ -212,12 +215,26 @@ const struct driver driver_sqlite = {
     .expires = true,
     .implements =
         {
+            [INTERFACE_COUNTER_BASIC] = &sqlite_counter_basic,
             [INTERFACE_KEYVALUE_BASIC] = &sqlite_keyvalue_basic,
             [INTERFACE_KEYVALUE_BATCH] = &sqlite_keyvalue_batch,
             [INTERFACE_KEYVALUE_CAS] = &sqlite_keyvalue_cas,
             [INTERFACE_KEYVALUE_SCAN] = &sqlite_keyvalue_scan,
             [INTERFACE_KEYVALUE_TRANSACTIONAL] = &sqlite_keyvalue_transactional,
             [INTERFACE_KEYVALUE_TTL] = &sqlite_keyvalue_ttl,
+            [INTERFACE_LIST_BASIC] = &sqlite_list_basic,
+            [INTERFACE_LIST_BLOCKING] = &sqlite_list_blocking,
+            [INTERFACE_LIST_INDEXING] = &sqlite_list_indexing,
+            [INTERFACE_LIST_RANGE] = &sqlite_list_range,
+            [INTERFACE_SET_BASIC] = &sqlite_set_basic,
+            [INTERFACE_SET_CARDINALITY] = &sqlite_set_cardinality,
+            [INTERFACE_SET_OPERATIONS] = &sqlite_set_operations,
+            [INTERFACE_SET_RANDOM] = &sqlite_set_random,
+            [INTERFACE_SORTEDSET_BASIC] = &sqlite_sortedset_basic,
+            [INTERFACE_SORTEDSET_LEX] = &sqlite_sortedset_lex,
+            [INTERFACE_SORTEDSET_OPERATIONS] = &sqlite_sortedset_operations,
+            [INTERFACE_SORTEDSET_RANGE] = &sqlite_sortedset_range,
+            [INTERFACE_SORTEDSET_RANK] = &sqlite_sortedset_rank,
         },
     .open = open_store,
     .close = close_store,

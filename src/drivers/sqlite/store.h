@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/wheel.h"
+#include "data/waiting.h"
 #include "drivers/sqlite/operation.h"
 
 enum {
@@ -115,6 +116,7 @@ struct sqlite_store {
     struct sqlite_writer writer;
     struct sqlite_readers readers;
     struct sqlite_transactions transactions;
+    struct waiting_room pops; /* blocking ones */
 };
 
 static inline struct sqlite_store *sqlite_store(struct backend *backend)
@@ -214,5 +216,21 @@ extern const struct keyvalue_cas_ops sqlite_keyvalue_cas;
 extern const struct keyvalue_scan_ops sqlite_keyvalue_scan;
 extern const struct keyvalue_transactional_ops sqlite_keyvalue_transactional;
 extern const struct keyvalue_ttl_ops sqlite_keyvalue_ttl;
+
+/* The other models: collection.h. */
+extern const struct counter_basic_ops sqlite_counter_basic;
+extern const struct list_basic_ops sqlite_list_basic;
+extern const struct list_blocking_ops sqlite_list_blocking;
+extern const struct list_indexing_ops sqlite_list_indexing;
+extern const struct list_range_ops sqlite_list_range;
+extern const struct set_basic_ops sqlite_set_basic;
+extern const struct set_cardinality_ops sqlite_set_cardinality;
+extern const struct set_operations_ops sqlite_set_operations;
+extern const struct set_random_ops sqlite_set_random;
+extern const struct sortedset_basic_ops sqlite_sortedset_basic;
+extern const struct sortedset_lex_ops sqlite_sortedset_lex;
+extern const struct sortedset_operations_ops sqlite_sortedset_operations;
+extern const struct sortedset_range_ops sqlite_sortedset_range;
+extern const struct sortedset_rank_ops sqlite_sortedset_rank;
 
 #endif

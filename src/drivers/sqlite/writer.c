@@ -101,7 +101,7 @@ static enum err run_once(struct sqlite_operation *o)
     if (e || o->replayed)
         return e;
     e = o->run(o);
-    return !e && o->idem.used ? sqlite_answer_keep(o) : e;
+    return !e && o->idem.used && o->response ? sqlite_answer_keep(o) : e;
 }
 
 /* A savepoint that cannot be undone leaves the transaction in a state that nobody knows: it is given up as a whole. */
@@ -165,12 +165,21 @@ static void fail_all(struct sqlite_store *store, struct sqlite_operation *group,
     }
 }
 
+static void tell_committed(struct sqlite_operation *group)
+{
+    for (struct sqlite_operation *o = group; o; o = o->next)
+        if (o->committed && !o->outcome && !o->replayed)
+            o->committed(o);
+}
+
 static void run_group(struct sqlite_store *store, struct sqlite_operations *group)
 {
     struct sqlite_writer *w = &store->writer;
     enum err e = run_all(store, group->first);
     if (e)
         fail_all(store, group->first, e);
+    else
+        tell_committed(group->first);
     atomic_fetch_add_explicit(&w->groups, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->group_operations, group->count, memory_order_relaxed);
     sqlite_complete(group->first);
@@ -291,8 +300,9 @@ static void wake(struct sqlite_writer *w)
     pthread_cond_signal(&w->ready);
 }
 
-static enum err enqueue(struct sqlite_writer *w, struct sqlite_operation *o)
+enum err sqlite_write_begun(struct sqlite_operation *o)
 {
+    struct sqlite_writer *w = &o->store->writer;
     pthread_mutex_lock(&w->lock);
     bool fits = w->queue.count < LIMIT_WRITE_QUEUE;
     if (fits) {
@@ -307,7 +317,7 @@ void sqlite_write(struct sqlite_operation *o)
 {
     enum err e = idem_begin(o->call, sqlite_now_ms(o->store), &o->idem);
     if (!e)
-        e = enqueue(&o->store->writer, o);
+        e = sqlite_write_begun(o);
     if (e)
         sqlite_reject(o, e);
 }

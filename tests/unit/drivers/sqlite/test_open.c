@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "data/keyvalue.h"
+#include "data/list.h"
 
 /* ThreadSanitizer otherwise refuses children that make threads. */
 const char *__tsan_default_options(void);
@@ -148,8 +149,27 @@ TEST(a_database_of_the_future_is_refused)
     change(&f, "PRAGMA user_version = 99");
     CHECK_ERR(fixture_open(&f), ERR_SCHEMA_FUTURE);
     CHECK(says(&f, "99") && says(&f, "run the version that wrote it"));
-    change(&f, "PRAGMA user_version = 1");
+    change(&f, "PRAGMA user_version = 2");
     CHECK_ERR(fixture_open(&f), OK);
+    fixture_fini(&f);
+}
+
+/* As the first release left it. */
+TEST(a_database_without_collections_gets_them_and_keeps_its_data)
+{
+    struct fixture f;
+    struct slice value = SLICE("x");
+    struct list_push_left_request push = {.key = SLICE("l"), .values = {.items = &value, .count = 1}};
+    fixture_begin(&f);
+    fixture_set(&f, "k", "v");
+    fixture_close(&f);
+    change(&f, "DROP TABLE collections; DROP TABLE list_values; DROP TABLE set_members; DROP TABLE sorted_members; "
+               "DROP TABLE numbers; PRAGMA user_version = 1");
+    CHECK_ERR(fixture_open(&f), OK);
+    CHECK_SLICE(fixture_get(&f, "k")->value, SLICE("v"));
+    const struct list_push_left_response *r = fake_call(&f.call, METHOD_LIST_BASIC_PUSH_LEFT, &push);
+    CHECK_ERR(f.call.err, OK);
+    CHECK_EQ(r->length, 1);
     fixture_fini(&f);
 }
 
