@@ -163,6 +163,21 @@ enum {
     LIMIT_RETRY_BACKOFF_MS_MAX = 1000,
     LIMIT_FLIGHTS = 10000,                    /* reads of a namespace that others may share */
     LIMIT_FLIGHT_CALLERS = 10000,             /* of one shared read */
+    LIMIT_REDIS_IN_FLIGHT = 65536,            /* commands of one connection that wait for their answers */
+    LIMIT_REDIS_WAITING = 10000,              /* calls that wait for one connection, or for a loop's topology */
+    LIMIT_REDIS_REPLY_ITEMS = 1 << 20,        /* of one array: what a server may make us allocate */
+    LIMIT_REDIS_REDIRECTS = 5,                /* of one command: nodes that point at each other */
+    LIMIT_REDIS_NODES = 1000,                 /* of a Cluster */
+    LIMIT_REDIS_SERVERS = 16,                 /* named in one connection string */
+    LIMIT_REDIS_BUCKETS = 1024,               /* slots of a Cluster over which a namespace is spread */
+    LIMIT_REDIS_SCAN_KEYS = 1000,             /* looked at by one script: it holds up the server no longer */
+    LIMIT_REDIS_SCAN_BYTES = 256 << 10,       /* answered by one script */
+    LIMIT_REDIS_REFRESH_MS = 500,             /* between two looks at a Cluster's slots */
+    LIMIT_REDIS_RETRY_MIN_MS = 50,            /* before connecting again; doubles with each failure, and is spread */
+    LIMIT_REDIS_RETRY_MAX_MS = 2000,
+    LIMIT_REDIS_CONNECT_MS = 2000,            /* a setting: resolve, connect, TLS, AUTH */
+    LIMIT_REDIS_ANSWER_MS = 5000,             /* a setting: a server that says nothing for so long is given up */
+    LIMIT_REDIS_GREETING_BYTES = 64 << 10,    /* AUTH and the answers to it */
     LIMIT_BACKEND_TEST_MS = 5000,             /* of one `prismctl backend test` */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };

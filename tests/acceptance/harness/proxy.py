@@ -1,17 +1,24 @@
 """A prism-proxy of the test's own: free ports, data and configuration in a folder that is removed afterwards."""
+import atexit
 import json
 import os
 import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 from .stubs import ROOT
 
-DRIVERS = ["memory", "sqlite"]
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from servers import redis  # noqa: E402
+
+DRIVERS = ["memory", "sqlite", "redis", "redis-cluster"]
 START_S = 30
+# Where a suite cannot be promised by the driver's usual namespaces, those that it runs on instead.
+INSTEAD = {("redis-cluster", "keyvalue_transactional"): "redis-slot"}
 
 # One set of namespaces a driver. What they differ in is what the suites test.
 NAMESPACES = """
@@ -22,6 +29,38 @@ NAMESPACES = """
   - {name: %(d)s-small, backend: %(d)s, limits: {message_bytes: 64KiB, transactions: 3}}
   - {name: %(d)s-big, backend: %(d)s, limits: {message_bytes: 16MiB}}
 """
+
+
+class Servers:
+    """Servers of the drivers that need one, started when the first proxy wants them, and shared by all: each proxy has names of its
+    own there (key_prefix)."""
+
+    def __init__(self):
+        self.redis = self.cluster = None
+        self.proxies = 0
+
+    def backends(self):
+        """The section of the configuration, for one more proxy."""
+        if self.redis is None:
+            self.redis = redis.Standalone(password="secret", append_only=True)
+            self.cluster = redis.Cluster(append_only=True)
+        self.proxies += 1
+        options = {"prefix": "test-%d" % self.proxies, "redis": self.redis.addresses()[0],
+                   "cluster": ",".join(self.cluster.addresses())}
+        return """backends:
+  redis: {type: redis, connection: "redis://:secret@%(redis)s", redis: {key_prefix: %(prefix)s}}
+  redis-cluster: {type: redis, connection: "redis://%(cluster)s", redis: {mode: cluster, key_prefix: %(prefix)s}}
+  redis-slot: {type: redis, connection: "redis://%(cluster)s", redis: {mode: cluster, buckets: 1, key_prefix: %(prefix)s}}
+""" % options
+
+    def stop(self):
+        for group in (self.redis, self.cluster):
+            if group is not None:
+                group.stop()
+
+
+SERVERS = Servers()
+atexit.register(SERVERS.stop)
 
 
 def binary():
@@ -37,7 +76,7 @@ class Proxy:
         self.process = None
         self.config = os.path.join(self.folder, "prism.yaml")
         with open(self.config, "w") as out:
-            out.write(extra_config + "namespaces:\n" + "".join(NAMESPACES % {"d": d} for d in DRIVERS))
+            out.write(extra_config + SERVERS.backends() + "namespaces:\n" + "".join(NAMESPACES % {"d": d} for d in DRIVERS + list(INSTEAD.values())))
 
     def start(self):
         self.log = open(os.path.join(self.folder, "log"), "ab")
