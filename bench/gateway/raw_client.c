@@ -48,6 +48,7 @@ struct client {
     struct pace pace;
     unsigned turn; /* open loop: the connection that is asked first */
     uint64_t now_ns, measure_ns, end_ns;
+    uint64_t calls, sent; /* calls 0: until the time is over */
     uint64_t failed, answers_at_measure, all_answers;
     uint64_t cpu_at_measure_ns;
     struct hdr *latency, *gaps;
@@ -134,6 +135,11 @@ static bool has_room(const struct link *l, size_t used)
     return raw_can_send(l->peer) && used + raw_bytes_max(l->peer) <= OUTPUT_BYTES;
 }
 
+static bool may_begin(const struct client *c)
+{
+    return !c->rate && c->now_ns < c->end_ns && (!c->calls || c->sent < c->calls);
+}
+
 /* Closed loop: as many calls as there are free streams. */
 static void fill_link(struct client *c, struct link *l)
 {
@@ -141,8 +147,10 @@ static void fill_link(struct client *c, struct link *l)
     if (l->pending_size)
         return;
     size_t used = raw_control(l->peer, c->output);
-    while (!c->rate && c->now_ns < c->end_ns && has_room(l, used))
+    while (may_begin(c) && has_room(l, used)) {
         used += raw_send(l->peer, c->now_ns, c->output + used);
+        c->sent++;
+    }
     send_output(c, l, used);
 }
 
@@ -219,7 +227,7 @@ static void turn(struct client *c)
 
 static void run_until(struct client *c, uint64_t end_ns)
 {
-    while (c->now_ns < end_ns)
+    while (c->now_ns < end_ns && (!c->calls || c->all_answers < c->calls))
         turn(c);
 }
 
@@ -245,6 +253,8 @@ static void run(struct client *c)
     c->now_ns = clock_ns(CLOCK_MONOTONIC);
     c->measure_ns = c->now_ns + (uint64_t)(c->warmup * 1e9);
     c->end_ns = c->measure_ns + (uint64_t)(c->seconds * 1e9);
+    if (c->calls)
+        c->measure_ns = c->now_ns, c->end_ns = c->now_ns + 100 * SECOND;
     if (c->rate)
         pace_init(&c->pace, c->rate, c->rate, 0, c->now_ns);
     run_until(c, c->measure_ns);
@@ -291,14 +301,16 @@ static const struct option options[] = {
     {"connections", required_argument, NULL, 'c'}, /* 1 */
     {"streams", required_argument, NULL, 'm'},     /* calls in flight on each: 1 */
     {"seconds", required_argument, NULL, 's'},     /* measured: 1 */
+    {"calls", required_argument, NULL, 'l'},       /* closed loop: or after so many, all of them measured */
     {"warmup", required_argument, NULL, 'w'},      /* seconds before: 0.1 */
     {"rate", required_argument, NULL, 'r'},        /* open loop: calls a second */
+    {"keys", required_argument, NULL, 'k'},        /* the first six zeros of the message become numbers below this */
     {"answer", required_argument, NULL, 'a'},      /* DATA bytes of each answer; else those of the first */
     {"spin", no_argument, NULL, 'i'},              /* never sleeps */
     {0},
 };
 
-static void read_message(struct client *c, const char *path, const char *name_space, const char *file)
+static void read_message(struct client *c, const char *path, const char *name_space, const char *file, uint32_t keys)
 {
     uint8_t message[RAW_REQUEST_MAX];
     FILE *f = file ? fopen(file, "rb") : NULL;
@@ -306,13 +318,14 @@ static void read_message(struct client *c, const char *path, const char *name_sp
         die("--message: no file %s", file ? file : "given");
     size_t size = fread(message, 1, sizeof message, f);
     fclose(f);
-    if (!raw_request_make(&c->request, path, name_space, message, size))
-        die("the request is too long");
+    if (!raw_request_make(&c->request, path, name_space, message, size, keys))
+        die("the request is too long, or --keys finds no 000000 in it");
 }
 
 static void parse(struct client *c, int argc, char **argv)
 {
     const char *path = "/", *name_space = "memory", *file = NULL;
+    uint32_t keys = 0;
     c->connections = c->streams = 1, c->seconds = 1, c->warmup = 0.1;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
@@ -340,6 +353,12 @@ static void parse(struct client *c, int argc, char **argv)
         case 'r':
             c->rate = atof(optarg);
             break;
+        case 'l':
+            c->calls = strtoull(optarg, NULL, 10);
+            break;
+        case 'k':
+            keys = (uint32_t)atoi(optarg);
+            break;
         case 'a':
             c->answer_bytes = (uint32_t)atoi(optarg);
             break;
@@ -353,7 +372,7 @@ static void parse(struct client *c, int argc, char **argv)
     if (optind != argc - 1 || !c->connections || !c->streams || c->streams >= RAW_RING)
         die("usage: raw_client PORT --path P --message FILE [--connections N] [--streams N, below %d] ...", RAW_RING);
     c->port = (unsigned)atoi(argv[optind]);
-    read_message(c, path, name_space, file);
+    read_message(c, path, name_space, file, keys);
 }
 
 static void open_links(struct client *c)

@@ -94,15 +94,19 @@ static size_t make_form(uint8_t *to, size_t *data, const struct field *fields, c
     return (size_t)(p - to) + size;
 }
 
-bool raw_request_make(struct raw_request *r, const char *path, const char *name_space, const void *message, size_t size)
+bool raw_request_make(struct raw_request *r, const char *path, const char *name_space, const void *message, size_t size,
+                      uint32_t keys)
 {
+    const uint8_t *digits = memmem(message, size, "000000", RAW_DIGITS);
     const struct field fields[FIELDS] = {{":path", path},
                                          {":authority", "127.0.0.1"},
                                          {"content-type", "application/grpc"},
                                          {"te", "trailers"},
                                          {"prism-namespace", name_space}};
-    if (strlen(path) > 126 || strlen(name_space) > 126 || size > RAW_REQUEST_MAX - 1024)
+    if (strlen(path) > 126 || strlen(name_space) > 126 || size > RAW_REQUEST_MAX - 1024 || (keys && !digits))
         return false;
+    r->keys = keys;
+    r->digits = keys ? (uint32_t)(digits - (const uint8_t *)message) : 0;
     r->first_size = make_form(r->first, &r->first_data, fields, message, size);
     r->next_size = make_form(r->next, &r->next_data, NULL, message, size);
     r->message_size = (uint32_t)size;
@@ -127,14 +131,26 @@ size_t raw_bytes_max(const struct raw_peer *p)
     return p->request->first_size;
 }
 
+/* Numbers in an order that has no order: neighbours in time are not neighbours in the store. */
+static void put_number(struct raw_request *r, uint8_t *to)
+{
+    const uint32_t step = 2654435761u; /* Knuth's multiplicative hash: odd, so that all of 32 bits come */
+    uint32_t number = (uint32_t)((uint64_t)(r->sequence++ * step) * r->keys >> 32);
+    for (unsigned i = RAW_DIGITS; i--; number /= 10)
+        to[i] = (uint8_t)('0' + number % 10);
+}
+
 size_t raw_send(struct raw_peer *p, uint64_t from_ns, uint8_t *to)
 {
-    const struct raw_request *r = p->request;
+    struct raw_request *r = p->request;
     bool first = p->next_id == 1;
     size_t size = first ? r->first_size : r->next_size;
+    uint8_t *data = to + (first ? r->first_data : r->next_data);
     memcpy(to, first ? r->first : r->next, size);
     put32(to + 5, p->next_id);
-    put32(to + (first ? r->first_data : r->next_data) + 5, p->next_id);
+    put32(data + 5, p->next_id);
+    if (r->keys)
+        put_number(r, data + HEAD + r->digits);
     *slot_of(p, p->next_id) = (struct raw_stream){.from_ns = from_ns};
     p->send_window -= r->message_size;
     p->next_id += 2;
@@ -430,7 +446,7 @@ bool raw_feed(struct raw_peer *p, uint8_t *bytes, size_t size)
 
 /* --- life ------------------------------------------------------------------------------------------------------------------ */
 
-struct raw_peer *raw_peer_new(const struct raw_request *request, uint32_t streams,
+struct raw_peer *raw_peer_new(struct raw_request *request, uint32_t streams,
                               void (*on_answer)(void *user, uint64_t from_ns, bool fine), void *user)
 {
     enum { FIRST_WINDOW = 65535 };

@@ -19,7 +19,8 @@
 #include <stdint.h>
 
 enum {
-    RAW_RING = 512,          /* stream ids that may be open at a time, from the oldest to the newest */
+    RAW_RING = 512, /* stream ids that may be open at a time, from the oldest to the newest */
+    RAW_DIGITS = 6,
     RAW_REQUEST_MAX = 16384, /* bytes of headers and message: one frame each */
     RAW_FRAME_MAX = 16384 + 9,
     RAW_TABLE = 128, /* entries of HPACK's tables: 61 fixed ones and what 4,096 bytes hold */
@@ -31,9 +32,14 @@ struct raw_request {
     size_t first_size, next_size;
     size_t first_data, next_data; /* where the DATA frame begins */
     uint32_t message_size;
+    uint32_t keys;   /* 0: every message is the same */
+    uint32_t digits; /* else where in the message the number of a key stands */
+    uint32_t sequence;
 };
-/* false: too long. message: with gRPC's five bytes in front. */
-bool raw_request_make(struct raw_request *, const char *path, const char *name_space, const void *message, size_t size);
+/* keys above 0: the first RAW_DIGITS zeros in the message become a number below it, another one with each call.
+ * false: too long, or there are no such zeros. message: with gRPC's five bytes in front. */
+bool raw_request_make(struct raw_request *, const char *path, const char *name_space, const void *message, size_t size,
+                      uint32_t keys);
 
 enum raw_header { RAW_OTHER, RAW_STATUS_200, RAW_STATUS_BAD, RAW_GRPC_OK, RAW_GRPC_BAD };
 
@@ -44,7 +50,7 @@ struct raw_stream {
 };
 
 struct raw_peer {
-    const struct raw_request *request;
+    struct raw_request *request;
     void (*on_answer)(void *user, uint64_t from_ns, bool fine);
     void *user;
     const char *error;     /* what broke the connection; NULL: nothing */
@@ -65,7 +71,7 @@ struct raw_peer {
 };
 
 /* NULL: out of memory. on_answer: called from raw_feed, once a call. */
-struct raw_peer *raw_peer_new(const struct raw_request *, uint32_t streams,
+struct raw_peer *raw_peer_new(struct raw_request *, uint32_t streams,
                               void (*on_answer)(void *user, uint64_t from_ns, bool fine), void *user);
 void raw_peer_free(struct raw_peer *); /* NULL is fine */
 /* Whether another call may begin now. */

@@ -47,6 +47,7 @@ struct metric {
     struct metric *next;
     struct slice labels; /* as written: a="x",b="y" */
     uint32_t stride;
+    uint8_t apart[64]; /* every loop reads what stands above; none writes to its line */
     atomic_int_fast64_t cells[];
 };
 

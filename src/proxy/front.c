@@ -81,7 +81,7 @@ static void fill(struct passage *p, struct rpc_call *rpc, const struct front_int
     p->stages = ns->stages;
     p->call = (struct call){
         .method = method_of(interface, rpc->method),
-        .ns = namespace_ref(&ns->ns),
+        .ns = lease_begin(&ns->leases[loop_id(rpc->loop)], &ns->ns),
         .who = {.name = ""},
         .loop = rpc->loop,
         .arena = rpc->arena,
@@ -157,7 +157,8 @@ static void on_finished(void *context, struct rpc_call *rpc, enum err e, uint64_
     struct namespace *ns = p ? p->call.ns : NULL;
     measure_call(front->measure, rpc, ns, e, bytes_in, bytes_out);
     access_log(front->log, front->snapshot, rpc, ns, e);
-    namespace_unref(ns);
+    if (ns)
+        lease_end(&((struct proxy_namespace *)ns)->leases[loop_id(front->loop)], ns);
 }
 
 static void on_offence(void *context, const struct rpc_offence *offence)
@@ -178,6 +179,8 @@ void front_init(struct front *front, struct loop *loop, struct snapshot *snapsho
 
 void front_fini(struct front *front)
 {
+    if (front->snapshot)
+        snapshot_leave(front->snapshot, loop_id(front->loop));
     snapshot_unref(front->snapshot);
     front->snapshot = NULL;
     front->recent = NULL;
@@ -206,5 +209,6 @@ void front_swap(struct front *front, struct snapshot *snapshot)
     struct snapshot *old = front->snapshot;
     front->snapshot = snapshot;
     front->recent = NULL;
+    snapshot_leave(old, loop_id(front->loop));
     snapshot_unref(old);
 }

@@ -51,6 +51,12 @@ struct proxy_namespace *snapshot_find(const struct snapshot *s, struct slice nam
     return name.size && name.size <= LIMIT_NAMESPACE_NAME_BYTES ? map_get(&s->by_name, name) : NULL;
 }
 
+void snapshot_leave(struct snapshot *s, unsigned loop)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        lease_leave(&s->namespaces[i].leases[loop], &s->namespaces[i].ns);
+}
+
 /* --- making ------------------------------------------------------------------------------------------------------------------ */
 
 struct maker {
@@ -153,7 +159,8 @@ static enum err add_namespace(struct maker *m, const struct config_namespace *co
 {
     struct snapshot *s = m->s;
     struct proxy_namespace *p = &s->namespaces[s->count];
-    if (!fill_names(m, &p->ns, config))
+    p->leases = arena_array(&s->arena, struct lease, m->options->loops);
+    if (!p->leases || !fill_names(m, &p->ns, config))
         return ERR_NOMEM;
     fill_settings(m, &p->ns, config);
     enum err e = take_backend(m, p);

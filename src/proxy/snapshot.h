@@ -2,8 +2,9 @@
  *
  *   made (pool thread) ──▶ held by the control loop and each worker ──all have let go──▶ fading ──last call ended──▶ gone
  *
- * Whoever holds it counts in `holders`; each namespace has a count of its own, one for the snapshot and one for each call. When
- * the last holder goes, the namespaces lose the snapshot's reference, and when the last of them has gone too, the memory does.
+ * Whoever holds it counts in `holders`; each namespace has a count of its own, one for the snapshot and one for each worker that
+ * has moved on while calls of it were in flight (lease.h). When the last holder goes, the namespaces lose the snapshot's reference,
+ * and when the last of them has gone too, the memory does.
  * Thread: reading and counting any; making: one at a time. */
 #ifndef PRISM_PROXY_SNAPSHOT_H
 #define PRISM_PROXY_SNAPSHOT_H
@@ -13,6 +14,7 @@
 #include "data/namespace.h"
 #include "proxy/backends.h"
 #include "proxy/config.h"
+#include "proxy/lease.h"
 
 enum { SNAPSHOT_SECRET_BYTES = 32, SNAPSHOT_CODES = 17 };
 
@@ -24,6 +26,7 @@ struct proxy_namespace {
     const char
         *needs_restart; /* "options of namespace x": the backend lives in memory and was kept as it is; NULL: none */
     const struct stage *const *stages;
+    struct lease *leases; /* one a worker, by the id of its loop */
     /* Series of the metrics, looked up once (measure.c). */
     _Atomic(struct metric *) requests[METHOD_COUNT][SNAPSHOT_CODES];
     _Atomic(struct metric *) durations[METHOD_COUNT];
@@ -66,6 +69,8 @@ struct snapshot *snapshot_ref(struct snapshot *);
 void snapshot_unref(struct snapshot *); /* NULL is fine */
 /* NULL: there is none of this name. Borrowed: valid while the snapshot is held. */
 struct proxy_namespace *snapshot_find(const struct snapshot *, struct slice name);
+/* A worker is about to let go of it: namespaces with calls in flight stay until these have ended. Thread: that worker's. */
+void snapshot_leave(struct snapshot *, unsigned loop);
 struct snapshot_changes snapshot_compare(const struct snapshot *old, const struct snapshot *new);
 
 #endif
