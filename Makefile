@@ -180,6 +180,16 @@ bench-memory: $(B)/bench/memory ## nanoseconds an operation of the memory driver
 bench: build $(B)/bench/gateway/bare_http2 $(B)/bench/gateway/raw_client ## the gateway beside a bare HTTP/2 server: writes docs/benchmarks.md
 	@bench/gateway/run
 
+$(B)/bench/backends/direct_%: $(B)/obj/bench/backends/direct_%.o $(B)/obj/bench/backends/direct.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS) $(DIRECT_LIBS)
+$(B)/bench/backends/direct_redis: DIRECT_LIBS := -lhiredis
+$(B)/bench/backends/direct_postgres: DIRECT_LIBS := -lpq
+$(B)/obj/bench/backends/direct_postgres.o: CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
+.PHONY: bench-backends
+bench-backends: build $(B)/bench/backends/direct_redis $(B)/bench/backends/direct_postgres ## through Prism beside directly: writes docs/benchmarks-backends.md
+	@bench/backends/run
+
 .PHONY: bench-sqlite
 bench-sqlite: $(B)/bench/sqlite ## group commit against a transaction a call, readers against the calling thread
 	@$<
