@@ -179,6 +179,18 @@ enum {
     LIMIT_REDIS_ANSWER_MS = 5000,             /* a setting: a server that says nothing for so long is given up */
     LIMIT_REDIS_GREETING_BYTES = 64 << 10,    /* AUTH and the answers to it */
     LIMIT_BACKEND_TEST_MS = 5000,             /* of one `prismctl backend test` */
+    LIMIT_POSTGRES_WAITING = 10000,           /* operations of a class that wait for a connection of a loop */
+    LIMIT_POSTGRES_GROUP = 128,               /* operations of one statement */
+    LIMIT_POSTGRES_GROUP_BYTES = 4 << 20,     /* payload sent on one connection at a time, but for a single larger one */
+    LIMIT_POSTGRES_LANE_BYTES = 320 << 20,    /* memory of what is sent on one connection: largest message, copied for the wire */
+    LIMIT_POSTGRES_DEADLOCK_RETRIES = 5,
+    LIMIT_POSTGRES_IDLE_MS = 60000,           /* a connection beyond pool.min that nobody needs */
+    LIMIT_POSTGRES_RESTING = 4,               /* connections of a loop that wait for the next transaction */
+    LIMIT_POSTGRES_GIVE_UP_MS = 2000,         /* from a cancel request to the end of its connection */
+    LIMIT_POSTGRES_BACKOFF_MIN_MS = 100,      /* after the first attempt to connect that failed */
+    LIMIT_POSTGRES_BACKOFF_MS = 10000,
+    LIMIT_POSTGRES_SWEEP_MS = 5000,           /* of one statement that removes expired rows */
+    LIMIT_POSTGRES_SWEEP_INTERVAL_MS = 30000,
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };
 /* clang-format on */

@@ -15,12 +15,13 @@
 #include "base/fault.h"
 #include "base/limits.h"
 #include "drivers/memory/memory.h"
+#include "drivers/postgres/postgres.h"
 #include "drivers/redis/redis.h"
 #include "drivers/sqlite/sqlite.h"
 #include "proxy/proxy.h"
 
 /* The backends that a namespace can have. */
-static const struct driver *const drivers[] = {&driver_memory, &driver_redis, &driver_sqlite};
+static const struct driver *const drivers[] = {&driver_memory, &driver_redis, &driver_sqlite, &driver_postgres};
 static const struct driver_registry registry = {drivers, sizeof drivers / sizeof *drivers};
 
 static const char help[] =

@@ -13,9 +13,9 @@ import time
 from .stubs import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "tests"))
-from servers import redis  # noqa: E402
+from servers import postgres, redis  # noqa: E402
 
-DRIVERS = ["memory", "sqlite", "redis", "redis-cluster"]
+DRIVERS = ["memory", "sqlite", "postgres", "redis", "redis-cluster"]
 START_S = 30
 # Where a suite cannot be promised by the driver's usual namespaces, those that it runs on instead.
 INSTEAD = {("redis-cluster", "keyvalue_transactional"): "redis-slot"}
@@ -33,10 +33,10 @@ NAMESPACES = """
 
 class Servers:
     """Servers of the drivers that need one, started when the first proxy wants them, and shared by all: each proxy has names of its
-    own there (key_prefix)."""
+    own there (key_prefix, schema)."""
 
     def __init__(self):
-        self.redis = self.cluster = None
+        self.redis = self.cluster = self.postgres = None
         self.proxies = 0
 
     def backends(self):
@@ -44,10 +44,12 @@ class Servers:
         if self.redis is None:
             self.redis = redis.Standalone(password="secret", append_only=True)
             self.cluster = redis.Cluster(append_only=True)
+            self.postgres = postgres.Postgres().start()
         self.proxies += 1
-        options = {"prefix": "test-%d" % self.proxies, "redis": self.redis.addresses()[0],
+        options = {"prefix": "test-%d" % self.proxies, "redis": self.redis.addresses()[0], "postgres": self.postgres.url(),
                    "cluster": ",".join(self.cluster.addresses())}
         return """backends:
+  postgres: {type: postgres, connection: "%(postgres)s", postgres: {schema: %(prefix)s}}
   redis: {type: redis, connection: "redis://:secret@%(redis)s", redis: {key_prefix: %(prefix)s}}
   redis-cluster: {type: redis, connection: "redis://%(cluster)s", redis: {mode: cluster, key_prefix: %(prefix)s}}
   redis-slot: {type: redis, connection: "redis://%(cluster)s", redis: {mode: cluster, buckets: 1, key_prefix: %(prefix)s}}
@@ -57,6 +59,8 @@ class Servers:
         for group in (self.redis, self.cluster):
             if group is not None:
                 group.stop()
+        if self.postgres is not None:
+            self.postgres.remove()
 
 
 SERVERS = Servers()

@@ -9,7 +9,7 @@ from harness.failure import Failure
 from harness.proxy import Proxy
 from harness.stubs import new
 
-DURABLE = ("sqlite", "redis", "redis-cluster")  # the servers of the tests sync every write
+DURABLE = ("sqlite", "postgres", "redis", "redis-cluster")  # the servers of the tests sync every write
 
 
 def kept_after(t, with_signal):
