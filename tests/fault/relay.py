@@ -65,7 +65,7 @@ class Pair:
     def reset(self):
         for writer in (self.client, self.server):
             raw = writer.get_extra_info("socket") if writer else None
-            if raw:
+            if raw and raw.fileno() >= 0:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 

@@ -42,7 +42,7 @@ class RedisKind:
         self.server.stop()
 
 
-KINDS = {"postgres": PostgresKind, "redis": RedisKind}
+KINDS = {"redis": RedisKind}
 
 
 class Lazy:

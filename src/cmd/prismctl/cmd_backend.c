@@ -230,8 +230,7 @@ static void print_test(struct cli *cli, const struct admin_test_backend_response
 
 static enum err error_named(struct arena *a, struct slice name)
 {
-    const char *id = arena_printf(a, "ERR_%.*s", SLICE_ARG(name));
-    enum err e = id ? err_by_name(id) : ERR_COUNT;
+    enum err e = err_by_name(show_text(a, name));
     return e == ERR_COUNT ? ERR_UNAVAILABLE : e;
 }
 

@@ -14,6 +14,11 @@ static const struct fix fixes[] = {
     {ERR_CONNECTION_LOST, "see whether the proxy still runs: prismctl health"},
     {ERR_TLS, "check --ca, --cert and --key; does the address speak TLS at all?"},
     {ERR_UNAVAILABLE, "see whether the proxy runs and is well: prismctl health, prismctl namespace list"},
+    {ERR_BACKEND_UNREACHABLE, "is the backend's server running, and its address in prism.yaml right? prismctl backend "
+                              "test NAME shows how far the proxy gets"},
+    {ERR_BACKEND_DENIED, "correct user, password, certificate or database of the backend in prism.yaml"},
+    {ERR_BREAKER_OPEN, "prismctl backend health says when calls try again, prismctl backend test NAME what is wrong"},
+    {ERR_OUTCOME_UNKNOWN, "read the key to see whether it was written"},
     {ERR_DRAINING, "the proxy is shutting down; try again in a moment"},
     {ERR_DEADLINE_EXCEEDED, "give it more time by --timeout"},
     {ERR_NAMESPACE_UNKNOWN, "prismctl namespace list shows those there are; choose by --namespace or PRISM_NAMESPACE"},
