@@ -7,9 +7,10 @@
 struct write_operation {
     struct redis_operation operation;
     struct kv_write write;
+    struct slice version; /* of what was put */
 };
 
-static void set_answered(struct redis_operation *o)
+static void set_applied(struct redis_operation *o)
 {
     const struct kv_write *write = &((struct write_operation *)o)->write;
     struct keyvalue_set_response response = {0};
@@ -24,9 +25,60 @@ static void set_answered(struct redis_operation *o)
     call_reply(o->call, &response);
 }
 
+static void apply_set(struct write_operation *o)
+{
+    o->operation.answer = set_applied;
+    redis_apply_one(&o->operation,
+                    &(struct redis_change){
+                        .kind = REDIS_SET, .key = o->write.key, .expected = o->write.expected, .write = &o->write},
+                    false);
+}
+
+/* The short way (scripts.c), or the long way where it was not open. */
+static void set_put(struct redis_operation *o)
+{
+    struct write_operation *w = (struct write_operation *)o;
+    struct keyvalue_set_response response = {.version = w->version};
+    if (redis_only_part(o)->reply.integer) {
+        call_reply(o->call, &response);
+        return;
+    }
+    redis_operation_renew(o);
+    apply_set(w);
+}
+
+static enum err make_put(struct write_operation *o)
+{
+    struct redis_operation *operation = &o->operation;
+    const struct kv_write *write = &o->write;
+    struct arena *arena = operation->call->arena;
+    struct redis_part *p =
+        redis_part_script(operation, redis_bucket_of(&operation->backend->layout, write->key), REDIS_PUT);
+    struct slice packed, ttl = redis_ttl(write->expires_ms, operation->now_ms, arena);
+    enum err e = p && ttl.data ? redis_pack_next(&operation->backend->versions, write, arena, &packed) : ERR_NOMEM;
+    if (e)
+        return e;
+    resp_put(&p->command->words, write->key);
+    resp_put(&p->command->words, packed);
+    resp_put(&p->command->words, ttl);
+    resp_put_integer(&p->command->words, write->expires_ms);
+    o->version = redis_version_of(packed);
+    return OK;
+}
+
+static void put(struct write_operation *o)
+{
+    o->operation.answer = set_put;
+    enum err e = make_put(o);
+    if (e)
+        redis_operation_fail(&o->operation, e);
+    else
+        redis_operation_send(&o->operation);
+}
+
 static void set(struct backend *backend, struct call *call, const struct keyvalue_set_request *r)
 {
-    struct write_operation *o = redis_mutation_new(backend, call, sizeof *o, set_answered);
+    struct write_operation *o = redis_mutation_new(backend, call, sizeof *o, set_applied);
     if (!o)
         return;
     enum err e =
@@ -36,10 +88,10 @@ static void set(struct backend *backend, struct call *call, const struct keyvalu
         return;
     }
     o->write.expected = kv_if_version(r->has_if_version, r->if_version);
-    redis_apply_one(
-        &o->operation,
-        &(struct redis_change){.kind = REDIS_SET, .key = r->key, .expected = o->write.expected, .write = &o->write},
-        false);
+    if (o->write.expected.what == KV_EXPECT_ANYTHING && !o->operation.idem.used)
+        put(o);
+    else
+        apply_set(o);
 }
 
 static void delete_answered(struct redis_operation *o)

@@ -124,6 +124,19 @@ enum err redis_pack(const struct kv_write *w, const uint8_t version[REDIS_VERSIO
     return OK;
 }
 
+enum err redis_pack_next(struct redis_versions *versions, const struct kv_write *w, struct arena *arena,
+                         struct slice *ret_packed)
+{
+    uint8_t version[REDIS_VERSION_BYTES];
+    redis_version_next(versions, version);
+    return redis_pack(w, version, arena, ret_packed);
+}
+
+struct slice redis_version_of(struct slice packed)
+{
+    return slice_of(packed.data + VERSION_AT, REDIS_VERSION_BYTES);
+}
+
 enum err redis_unpack(struct slice packed, struct slice key, struct kv_item *ret_item)
 {
     if (packed.size < REDIS_HEAD_BYTES || packed.data[0] != FORM)

@@ -46,6 +46,10 @@ void redis_version_next(struct redis_versions *, uint8_t out[REDIS_VERSION_BYTES
 /* In the arena. */
 enum err redis_pack(const struct kv_write *, const uint8_t version[REDIS_VERSION_BYTES], struct arena *,
                     struct slice *ret_packed);
+/* The same under the next version. */
+enum err redis_pack_next(struct redis_versions *, const struct kv_write *, struct arena *, struct slice *ret_packed);
+/* Borrows from what has been packed. */
+struct slice redis_version_of(struct slice packed);
 /* Borrows from packed. ERR_CORRUPT. */
 enum err redis_unpack(struct slice packed, struct slice key, struct kv_item *ret_item);
 /* An expiry as it stands in a packed value. */

@@ -122,6 +122,12 @@ struct redis_part *redis_part_script(struct redis_operation *o, uint32_t bucket,
     return p;
 }
 
+void redis_operation_renew(struct redis_operation *o)
+{
+    o->parts = NULL;
+    o->parts_end = &o->parts;
+}
+
 /* --- idempotency --------------------------------------------------------------------------------------------------------------- */
 
 static void put_u64(uint8_t *out, uint64_t x)
@@ -285,15 +291,14 @@ static enum err put_content(struct redis_part *p, const struct redis_change *cha
 {
     struct redis_operation *o = p->operation;
     struct resp_command *words = &p->command->words;
-    uint8_t version[REDIS_VERSION_BYTES], stamp[REDIS_STAMP_BYTES];
+    uint8_t stamp[REDIS_STAMP_BYTES];
     struct slice packed;
     if (!change->write) {
         redis_stamp(change->kind == REDIS_PERSIST ? KV_NEVER : change->expires_ms, stamp);
         put_copy(words, stamp, sizeof stamp);
         return OK;
     }
-    redis_version_next(&o->backend->versions, version);
-    enum err e = redis_pack(change->write, version, words->arena, &packed);
+    enum err e = redis_pack_next(&o->backend->versions, change->write, words->arena, &packed);
     if (!e)
         resp_put(words, packed);
     return e;

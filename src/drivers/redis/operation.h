@@ -51,6 +51,8 @@ struct redis_part *redis_part_new(struct redis_operation *, uint32_t bucket);
 struct redis_part *redis_part_script(struct redis_operation *, uint32_t bucket, enum redis_script_id);
 /* Sends the parts that have not been sent. The call may have ended when it returns. */
 void redis_operation_send(struct redis_operation *);
+/* All parts are done: the operation begins again, with others. */
+void redis_operation_renew(struct redis_operation *);
 /* Ends the call. e is not OK; words that it has in the call's diag stay. */
 void redis_operation_fail(struct redis_operation *, enum err e);
 /* The one part of an operation that has one. */

@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 enum redis_script_id {
+    REDIS_PUT,   /* key, packed → 1 done, or 0: REDIS_APPLY has to do it */
     REDIS_CLAIM, /* value → the value that is kept under the root */
     REDIS_MARK, /* idempotency → the fingerprint of the request that has the key: this one, unless another came first */
     REDIS_APPLY,  /* idempotency, changes → what became of each */
