@@ -36,12 +36,10 @@ void *map_get(const struct map *m, struct slice key)
     return m->count ? find(m, key, hash_keyed(&m->secret, key))->value : NULL;
 }
 
-static enum err grow(struct map *m)
+static enum err grow_to(struct map *m, uint32_t capacity)
 {
-    if (m->capacity > UINT32_MAX / 2)
-        return ERR_RESOURCE_EXHAUSTED;
     struct map bigger = *m;
-    bigger.capacity = m->capacity ? m->capacity * 2 : CAPACITY_MIN;
+    bigger.capacity = capacity;
     bigger.slots = mem_zalloc((size_t)bigger.capacity * sizeof *bigger.slots);
     if (!bigger.slots)
         return ERR_NOMEM;
@@ -53,16 +51,21 @@ static enum err grow(struct map *m)
     return OK;
 }
 
-static bool is_full(const struct map *m)
+enum err map_reserve(struct map *m, uint32_t more)
 {
-    return ((uint64_t)m->count + 1) * 4 > (uint64_t)m->capacity * 3;
+    uint64_t wanted = (uint64_t)m->count + more, capacity = m->capacity ? m->capacity : CAPACITY_MIN;
+    if (wanted > m->count_max)
+        return ERR_RESOURCE_EXHAUSTED;
+    while (wanted * 4 > capacity * 3)
+        capacity *= 2;
+    if (capacity > UINT32_MAX)
+        return ERR_RESOURCE_EXHAUSTED;
+    return capacity > m->capacity ? grow_to(m, (uint32_t)capacity) : OK;
 }
 
 static enum err add(struct map *m, const struct map_slot *entry)
 {
-    if (m->count >= m->count_max)
-        return ERR_RESOURCE_EXHAUSTED;
-    enum err e = is_full(m) ? grow(m) : OK;
+    enum err e = map_reserve(m, 1);
     if (e)
         return e;
     *find(m, entry->key, entry->hash) = *entry;

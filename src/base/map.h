@@ -39,6 +39,8 @@ void *map_get(const struct map *, struct slice key);
 /* Adds or replaces; the new key's bytes are borrowed in both cases. ret_old may be NULL.
  * ERR_RESOURCE_EXHAUSTED at the maximum, ERR_NOMEM; the map is then as before. */
 enum err map_put(struct map *, struct slice key, void *value, void **ret_old) __attribute__((warn_unused_result));
+/* Room for more keys: as many map_put of new ones cannot fail. Errors as map_put. */
+enum err map_reserve(struct map *, uint32_t more) __attribute__((warn_unused_result));
 /* The value that was there, or NULL. */
 void *map_remove(struct map *, struct slice key);
 /* Next entry at or after *at, which it moves on. ret_key and ret_value may be NULL. false: no more. */

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+_Static_assert(sizeof(struct counter_add_response) <= offsetof(struct counter_add_and_get_response, value),
+               "taken for each other");
 _Static_assert(offsetof(struct counter_add_request, delta) == offsetof(struct counter_add_and_get_request, delta),
                "taken for each other");
 
@@ -26,12 +28,20 @@ enum err counter_sum(int64_t value, int64_t delta, struct diag *diag, int64_t *r
     return ERR_COUNTER_OVERFLOW;
 }
 
-const void *counter_answer(struct call *call, int64_t sum)
+/* Add's answer is the empty beginning of the other one. */
+const void *counter_answer_room(struct call *call, int64_t **ret_sum)
 {
-    if (call->method->pb->output == &counter_add_response_pb)
-        return arena_new(call->arena, struct counter_add_response);
     struct counter_add_and_get_response *answer = arena_new(call->arena, struct counter_add_and_get_response);
     if (answer)
-        answer->value = sum;
+        *ret_sum = &answer->value;
+    return answer;
+}
+
+const void *counter_answer(struct call *call, int64_t sum)
+{
+    int64_t *place;
+    const void *answer = counter_answer_room(call, &place);
+    if (answer)
+        *place = sum;
     return answer;
 }

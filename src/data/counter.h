@@ -11,5 +11,7 @@ enum err counter_check_add(struct call *, const struct counter_add_and_get_reque
 enum err counter_sum(int64_t value, int64_t delta, struct diag *, int64_t *ret_sum);
 /* The answer of Add or AddAndGet by the call's method, in its arena. NULL: out of memory. */
 const void *counter_answer(struct call *, int64_t sum);
+/* The same made before the work: *ret_sum is where the sum belongs. */
+const void *counter_answer_room(struct call *, int64_t **ret_sum);
 
 #endif

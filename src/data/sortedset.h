@@ -86,12 +86,14 @@ double score_weigh(double score, double weight);
 double score_join(enum sortedset_score_aggregate, double a, double b);
 /* ERR_OPERATION_TOO_LARGE, of Union and Intersection over more than LIMIT_OPERATION_MEMBERS members. */
 enum err sortedset_operation_too_large(struct diag *);
-/* Sorts the results of an operation, passes over those that are not behind the walk's place, and completes the call with a page of
- * the rest. Members borrow; the array is reordered. */
+/* Sorts the results of an operation, passes over those that are not behind the walk's place, and fills a page of the walk with the
+ * rest; sortedset_walk_answer(&operation->walk, *ret_more) completes the call. Members borrow until this returns. ERR_NOMEM. */
 struct scored {
     double score;
     struct slice member;
 };
+enum err sortedset_operation_page(struct sortedset_operation *, struct scored *results, size_t count, bool *ret_more);
+/* Both in one, for drivers that hold no lock meanwhile. */
 void sortedset_operation_answer(struct sortedset_operation *, struct scored *results, size_t count);
 
 /* An answer of GetRange with one page of members. */

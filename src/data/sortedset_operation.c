@@ -127,7 +127,7 @@ static bool is_passed(const struct sortedset_walk *w, const struct scored *s)
     return w->reverse ? order >= 0 : order <= 0;
 }
 
-void sortedset_operation_answer(struct sortedset_operation *o, struct scored *results, size_t count)
+enum err sortedset_operation_page(struct sortedset_operation *o, struct scored *results, size_t count, bool *ret_more)
 {
     struct sortedset_walk *w = &o->walk;
     bool full = false;
@@ -137,8 +137,17 @@ void sortedset_operation_answer(struct sortedset_operation *o, struct scored *re
     for (size_t i = 0; !e && !full && i < count; i++)
         if (!is_passed(w, &results[i]))
             e = sortedset_walk_take(w, results[i].score, results[i].member, &full);
+    if (!e)
+        *ret_more = full;
+    return e;
+}
+
+void sortedset_operation_answer(struct sortedset_operation *o, struct scored *results, size_t count)
+{
+    bool more;
+    enum err e = sortedset_operation_page(o, results, count, &more);
     if (e)
-        call_end(w->call, e);
+        call_end(o->walk.call, e);
     else
-        sortedset_walk_answer(w, full);
+        sortedset_walk_answer(&o->walk, more);
 }

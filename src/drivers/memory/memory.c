@@ -22,6 +22,9 @@ static enum err memory_open(const struct backend_open *o, struct backend **ret_b
     memory_store_init(&m->store, o->env, bytes_max(o));
     memory_records_init(&m->records, &m->store);
     memory_transactions_init(&m->transactions, &m->store);
+    for (enum shelf_kind kind = 0; kind < SHELF_KINDS; kind++)
+        memory_shelf_init(&m->shelves[kind], kind, &m->store);
+    waiting_init(&m->waiting, o->env, LIMIT_WAITING_POPS);
     *ret_backend = &m->base;
     return OK;
 }
@@ -29,6 +32,9 @@ static enum err memory_open(const struct backend_open *o, struct backend **ret_b
 static void memory_close(struct backend *backend)
 {
     struct memory *m = (struct memory *)backend;
+    waiting_fini(&m->waiting);
+    for (enum shelf_kind kind = 0; kind < SHELF_KINDS; kind++)
+        memory_shelf_fini(&m->shelves[kind]);
     memory_transactions_fini(&m->transactions);
     memory_records_fini(&m->records);
     memory_store_fini(&m->store);
@@ -74,6 +80,14 @@ static void transaction_stats(struct transactions *t, backend_stat_fn *fn, void 
     fn(context, "transaction_conflicts", atomic_load_explicit(&t->conflicts, memory_order_relaxed));
 }
 
+static void collection_stats(struct memory *m, backend_stat_fn *fn, void *context)
+{
+    static const char *const names[SHELF_KINDS] = {"lists", "sets", "sorted_sets", "counters"};
+    for (enum shelf_kind kind = 0; kind < SHELF_KINDS; kind++)
+        fn(context, names[kind], memory_shelf_count(&m->shelves[kind]));
+    fn(context, "pops_waiting", waiting_count(&m->waiting));
+}
+
 static void memory_stats(struct backend *backend, backend_stat_fn *fn, void *context)
 {
     struct memory *m = (struct memory *)backend;
@@ -88,6 +102,7 @@ static void memory_stats(struct backend *backend, backend_stat_fn *fn, void *con
     fn(context, "bytes_max", m->store.bytes_max);
     fn(context, "idempotency_records", memory_records_count(&m->records));
     transaction_stats(&m->transactions, fn, context);
+    collection_stats(m, fn, context);
 }
 
 const struct driver driver_memory = {
@@ -96,12 +111,26 @@ const struct driver driver_memory = {
     .durable = false,
     .ordered_scan = true,
     .expires = true,
-    .implements = {[INTERFACE_KEYVALUE_BASIC] = &memory_keyvalue_basic,
+    .implements = {[INTERFACE_COUNTER_BASIC] = &memory_counter_basic,
+                   [INTERFACE_KEYVALUE_BASIC] = &memory_keyvalue_basic,
                    [INTERFACE_KEYVALUE_BATCH] = &memory_keyvalue_batch,
                    [INTERFACE_KEYVALUE_CAS] = &memory_keyvalue_cas,
                    [INTERFACE_KEYVALUE_SCAN] = &memory_keyvalue_scan,
                    [INTERFACE_KEYVALUE_TRANSACTIONAL] = &memory_keyvalue_transactional,
-                   [INTERFACE_KEYVALUE_TTL] = &memory_keyvalue_ttl},
+                   [INTERFACE_KEYVALUE_TTL] = &memory_keyvalue_ttl,
+                   [INTERFACE_LIST_BASIC] = &memory_list_basic,
+                   [INTERFACE_LIST_BLOCKING] = &memory_list_blocking,
+                   [INTERFACE_LIST_INDEXING] = &memory_list_indexing,
+                   [INTERFACE_LIST_RANGE] = &memory_list_range,
+                   [INTERFACE_SET_BASIC] = &memory_set_basic,
+                   [INTERFACE_SET_CARDINALITY] = &memory_set_cardinality,
+                   [INTERFACE_SET_OPERATIONS] = &memory_set_operations,
+                   [INTERFACE_SET_RANDOM] = &memory_set_random,
+                   [INTERFACE_SORTEDSET_BASIC] = &memory_sortedset_basic,
+                   [INTERFACE_SORTEDSET_LEX] = &memory_sortedset_lex,
+                   [INTERFACE_SORTEDSET_OPERATIONS] = &memory_sortedset_operations,
+                   [INTERFACE_SORTEDSET_RANGE] = &memory_sortedset_range,
+                   [INTERFACE_SORTEDSET_RANK] = &memory_sortedset_rank},
     .open = memory_open,
     .close = memory_close,
     .probe = memory_probe,

@@ -29,19 +29,6 @@ enum err memory_mismatch(const struct store *s, struct outcome *o, const struct 
     return kv_version_mismatch(expected, slice_of(token, o->existed ? TOKEN_BYTES : 0), diag);
 }
 
-/* The stored answer is copied while the stripe is locked, and sent after. */
-static void replay(struct stripe *stripe, struct call *call, const struct idem *idem, const struct record *r)
-{
-    struct slice copy;
-    uint64_t fingerprint = r->fingerprint;
-    enum err e = arena_copy(call->arena, record_response(r), &copy) ? OK : ERR_NOMEM;
-    memory_records_unlock(stripe);
-    if (e)
-        call_end(call, e);
-    else
-        idem_replay(call, idem, fingerprint, copy);
-}
-
 /* The answer is encoded before the record is kept: from then on nothing can fail. */
 static void keep(struct memory *m, struct stripe *stripe, struct call *call, struct record *r, const void *response)
 {
@@ -52,42 +39,65 @@ static void keep(struct memory *m, struct stripe *stripe, struct call *call, str
         memory_records_keep(&m->records, stripe, r, encoded);
 }
 
-static void mutate_once(struct memory *m, struct call *call, const void *request, int64_t now_ms,
-                        const struct idem *idem, memory_mutation_fn *fn)
+/* The stored answer is copied while the stripe is locked, and sent after. */
+static void take_stored(struct call *call, const struct record *r, struct settled *s)
 {
-    struct stripe *stripe = memory_records_lock(&m->records, idem);
-    const struct record *done = memory_records_find(stripe, idem, now_ms);
-    if (done) {
-        replay(stripe, call, idem, done);
+    s->fingerprint = r->fingerprint;
+    s->err = arena_copy(call->arena, record_response(r), &s->stored) ? OK : ERR_NOMEM;
+    s->replayed = !s->err;
+}
+
+static void do_and_keep(struct memory *m, struct call *call, int64_t now_ms, struct stripe *stripe,
+                        memory_mutation_fn *fn, struct settled *s)
+{
+    struct record *r;
+    s->err = memory_records_begin(&m->records, stripe, &s->idem, now_ms, &r);
+    if (s->err)
+        return;
+    s->err = fn(m, call, call->request, now_ms, &s->response);
+    if (s->err || !s->response)
+        memory_records_give_up(&m->records, stripe, r);
+    else
+        keep(m, stripe, call, r, s->response);
+}
+
+void memory_mutate_once(struct memory *m, struct call *call, memory_mutation_fn *fn, struct settled *s)
+{
+    int64_t now_ms = store_now_ms(&m->store);
+    s->response = NULL;
+    s->replayed = false;
+    if (!s->idem.used) {
+        s->err = fn(m, call, call->request, now_ms, &s->response);
         return;
     }
-    struct record *r;
-    const void *response = NULL;
-    enum err e = memory_records_begin(&m->records, stripe, idem, now_ms, &r);
-    if (!e) {
-        e = fn(m, call, request, now_ms, &response);
-        if (e)
-            memory_records_give_up(&m->records, stripe, r);
-        else
-            keep(m, stripe, call, r, response);
-    }
+    struct stripe *stripe = memory_records_lock(&m->records, &s->idem);
+    const struct record *done = memory_records_find(stripe, &s->idem, now_ms);
+    if (done)
+        take_stored(call, done, s);
+    else
+        do_and_keep(m, call, now_ms, stripe, fn, s);
     memory_records_unlock(stripe);
-    memory_answer(call, e, response);
+}
+
+void memory_settled_answer(struct call *call, const struct settled *s)
+{
+    if (s->replayed)
+        idem_replay(call, &s->idem, s->fingerprint, s->stored);
+    else
+        memory_answer(call, s->err, s->response);
 }
 
 void memory_mutate(struct backend *backend, struct call *call, const void *request, memory_mutation_fn *fn)
 {
     struct memory *m = (struct memory *)backend;
-    int64_t now_ms = store_now_ms(&m->store);
-    struct idem idem;
+    struct settled s;
+    (void)request;
     memory_transactions_sweep(&m->transactions);
-    const void *response = NULL;
-    enum err e = idem_begin(call, now_ms, &idem);
-    if (!e && idem.used) {
-        mutate_once(m, call, request, now_ms, &idem, fn);
+    s.err = idem_begin(call, store_now_ms(&m->store), &s.idem);
+    if (s.err) {
+        call_end(call, s.err);
         return;
     }
-    if (!e)
-        e = fn(m, call, request, now_ms, &response);
-    memory_answer(call, e, response);
+    memory_mutate_once(m, call, fn, &s);
+    memory_settled_answer(call, &s);
 }

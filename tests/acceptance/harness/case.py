@@ -67,25 +67,31 @@ class Caught:
         return getattr(self.failure, name)
 
 
-class KeyValue:
-    """Methods of the six interfaces by name: kv.Set(key=…, value=…) answers the response, kv.Scan(…) a list of pages."""
+class Model:
+    """Methods of a model's interfaces by name: kv.Set(key=…, value=…) answers the response, kv.Scan(…) a list of pages."""
 
-    def __init__(self, client, namespace, metadata=(), timeout=30):
-        self.client, self.namespace, self.metadata, self.timeout = client, namespace, tuple(metadata), timeout
+    def __init__(self, model, client, namespace, metadata=(), timeout=30):
+        self.model, self.client, self.namespace = model, client, namespace
+        self.metadata, self.timeout = tuple(metadata), timeout
         self.headers = {}
 
     def with_(self, namespace=None, timeout=None, **metadata):
         """The same with other metadata; underscores in names stand for hyphens. namespace "" sends none."""
         pairs = self.metadata + tuple((k.replace("_", "-"), v) for k, v in metadata.items())
-        return KeyValue(self.client, self.namespace if namespace is None else namespace, pairs, timeout or self.timeout)
+        return Model(self.model, self.client, self.namespace if namespace is None else namespace, pairs,
+                     timeout or self.timeout)
+
+    def once(self, key):
+        """The same with an idempotency key."""
+        return self.with_(prism_idempotency_key=key)
 
     def __getattr__(self, name):
-        if name not in stubs.METHODS:
+        if name not in stubs.METHODS[self.model]:
             raise AttributeError(name)
         return lambda **fields: self.call(name, fields)
 
     def call(self, name, fields):
-        method = stubs.METHODS[name]
+        method = stubs.METHODS[self.model][name]
         metadata = self.metadata + ((("prism-namespace", self.namespace),) if self.namespace else ())
         messages, self.headers = self.client.call(method, stubs.build(method, fields), metadata, self.timeout)
         if method.server_streaming:
@@ -94,16 +100,30 @@ class KeyValue:
         return messages[0]
 
 
+def KeyValue(client, namespace, metadata=(), timeout=30):  # pylint: disable=invalid-name
+    return Model("keyvalue", client, namespace, metadata, timeout)
+
+
 class Test:
-    """What a case is given: kv (bound to client and namespace), keys of its own, and proxies where it needs another."""
+    """What a case is given: kv, list, set, sortedset and counter (bound to client and namespace), keys of its own, and proxies
+    where it needs another."""
 
     def __init__(self, world, driver, client, name):
         self.world, self.driver, self.client = world, driver, client
         self.prefix = ("%s/%s/" % (name, client.name)).encode()
         self.kv = KeyValue(client, driver)
+        self.list = Model("list", client, driver)
+        self.set = Model("set", client, driver)
+        self.sortedset = Model("sortedset", client, driver)
+        self.counter = Model("counter", client, driver)
+        self.name = name
 
     def k(self, name):
         return self.prefix + (name.encode() if isinstance(name, str) else name)
+
+    def idem(self, what):
+        """An idempotency key of this case, client and driver."""
+        return "%s/%s/%s/%s" % (self.name, what, self.client.name, self.driver)
 
     def namespace(self, suffix):
         """kv of a variant of the driver's namespace: other, ttl, finite, small, big."""

@@ -2,6 +2,7 @@
 to it as one JSON line each, in proto-loader's own object form (bytes as base64), answers come back the same way."""
 import base64
 import json
+import math
 import os
 import subprocess
 import threading
@@ -97,6 +98,8 @@ def scalar_to(field, value):
         return to_object(value)
     if field.type == field.TYPE_BYTES:
         return base64.b64encode(value).decode()
+    if field.type == field.TYPE_DOUBLE and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return str(value) if field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64) else value
 
 
@@ -122,4 +125,6 @@ def from_object(obj, message):
 def scalar_from(field, value):
     if field.type == field.TYPE_BYTES:
         return base64.b64decode(value)
+    if field.type == field.TYPE_DOUBLE:
+        return float(value)
     return int(value) if field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64) else value

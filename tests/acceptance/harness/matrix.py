@@ -46,11 +46,22 @@ def markdown(counts, suites, drivers, clients):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def declared(admin_address):
-    """Drivers across, interfaces down, as ProxyAdmin.ListBackends says."""
+def backends(admin_address):
+    """What ProxyAdmin.ListBackends answers."""
     done = subprocess.run([os.path.join(ROOT, "build", "prismctl"), "backend", "list", "-o", "json", "--admin-address",
                            admin_address], check=True, capture_output=True)
-    answer = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def interfaces_missing(admin_address):
+    """Of each driver, the interfaces of the catalogue that it does not declare."""
+    answer = backends(admin_address)
+    return {d["name"]: set(answer["interfaces"]) - set(d["interfaces"]) for d in answer["drivers"]}
+
+
+def declared(admin_address):
+    """Drivers across, interfaces down."""
+    answer = backends(admin_address)
     drivers = answer["drivers"]
 
     def line(first, cells):

@@ -2,6 +2,7 @@
 import atexit
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from .stubs import ROOT
 
@@ -105,6 +107,14 @@ class Proxy:
     def log_text(self):
         with open(os.path.join(self.folder, "log"), errors="replace") as log:
             return log.read()[-4000:]
+
+    def stat(self, namespace, name):
+        """A figure of a namespace's backend, from the metrics page."""
+        page = urllib.request.urlopen("http://%s/metrics" % self.metrics, timeout=30).read().decode()
+        found = re.search(r'^prism_backend_stat\{namespace="%s",.*stat="%s"\} (\d+)$' % (namespace, name), page, re.MULTILINE)
+        if not found:
+            raise AssertionError("the metrics page has no stat %s of %s" % (name, namespace))
+        return int(found.group(1))
 
     def stop(self, with_signal=signal.SIGTERM):
         """Ends it and answers its exit code."""

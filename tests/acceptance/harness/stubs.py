@@ -46,11 +46,17 @@ from google.protobuf import descriptor_pool, message_factory  # noqa: E402
 from google.rpc import error_pb2  # noqa: E402,F401
 
 POOL = descriptor_pool.Default()
-SERVICES = ["KeyValueBasic", "KeyValueScan", "KeyValueTtl", "KeyValueBatch", "KeyValueCas", "KeyValueTransactional"]
-METHODS = {}
-for _service in SERVICES:
-    for _method in POOL.FindServiceByName("prism.keyvalue.v1." + _service).methods:
-        METHODS[_method.name] = _method
+SERVICES = {
+    "keyvalue": ["KeyValueBasic", "KeyValueScan", "KeyValueTtl", "KeyValueBatch", "KeyValueCas", "KeyValueTransactional"],
+    "list": ["ListBasic", "ListIndexing", "ListRange", "ListBlocking"],
+    "set": ["SetBasic", "SetOperations", "SetCardinality", "SetRandom"],
+    "sortedset": ["SortedSetBasic", "SortedSetRange", "SortedSetRank", "SortedSetOperations", "SortedSetLex"],
+    "counter": ["CounterBasic"],
+}
+# Of each model, its methods by name.
+METHODS = {model: {method.name: method for service in services
+                   for method in POOL.FindServiceByName("prism.%s.v1.%s" % (model, service)).methods}
+           for model, services in SERVICES.items()}
 _factory = message_factory.MessageFactory(POOL)
 
 
@@ -64,13 +70,16 @@ def interface_id(method):
 
 
 def build(method, fields):
-    """A request from keywords. ttl_ms is a short form for the Duration field ttl (or idle_timeout)."""
+    """A request from keywords. ttl_ms is a short form for the Duration field ttl (or idle_timeout), timeout_ms for timeout."""
     fields = dict(fields)
     ttl_ms = fields.pop("ttl_ms", None)
+    timeout_ms = fields.pop("timeout_ms", None)
     request = message_class(method.input_type)(**fields)
     if ttl_ms is not None:
         name = "idle_timeout" if method.name == "BeginTransaction" else "ttl"
         set_ms(getattr(request, name), ttl_ms)
+    if timeout_ms is not None:
+        set_ms(request.timeout, timeout_ms)
     return request
 
 

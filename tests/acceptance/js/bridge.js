@@ -11,7 +11,7 @@ const protoLoader = require('@grpc/proto-loader');
 
 const [address, protoDir, ...files] = process.argv.slice(2);
 const definition = protoLoader.loadSync(files, {
-  keepCase: true, longs: String, enums: String, bytes: String, includeDirs: [protoDir, '/usr/include'],
+  keepCase: true, longs: String, enums: String, bytes: String, json: true, includeDirs: [protoDir, '/usr/include'],
 });
 const root = grpc.loadPackageDefinition(definition);
 const options = {'grpc.max_send_message_length': -1, 'grpc.max_receive_message_length': -1};
