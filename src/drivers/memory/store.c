@@ -1,5 +1,6 @@
 /* Reading and writing single keys. The way of a Get: hash, lock the shard, probe, copy (large values: take a reference, copy after
- * unlocking). The way of a Set: make the version, lock, look at the condition, install, unlock, free what was replaced. */
+ * unlocking). The way of a Set: lock, make the version (in the block of one that was replaced before), look at the
+ * condition, install, unlock. */
 #include "drivers/memory/store.h"
 
 #include "base/mem.h"
@@ -46,6 +47,7 @@ static void shard_fini(struct shard *shard)
             free_entry(shard, shard->table.slots[i].entry);
     mem_free(shard->table.slots);
     mem_free(shard->wheel);
+    memory_spares_fini(&shard->spares);
     pthread_mutex_destroy(&shard->lock);
 }
 
@@ -74,9 +76,23 @@ static void free_garbage(struct version *versions, struct entry *entries)
     }
 }
 
+/* What cannot be kept as spare blocks. */
+static struct version *keep_spares(struct shard *shard)
+{
+    struct version *left = NULL;
+    for (struct version *v = shard->garbage_versions, *next; v; v = next) {
+        next = v->older;
+        if (memory_version_retire(&shard->spares, v))
+            continue;
+        v->older = left;
+        left = v;
+    }
+    return left;
+}
+
 void memory_unlock(struct shard *shard)
 {
-    struct version *versions = shard->garbage_versions;
+    struct version *versions = keep_spares(shard);
     struct entry *entries = shard->garbage_entries;
     shard->garbage_versions = NULL;
     shard->garbage_entries = NULL;
@@ -260,15 +276,35 @@ static enum err put_locked(struct store *s, struct shard *shard, const struct kv
     return OK;
 }
 
+/* Small ones go where one of the same size has been; the heap is asked without the lock, and only where there is none. */
+static enum err lock_with_version(struct shard *shard, const struct kv_write *w, struct version **ret_fresh)
+{
+    struct version *fresh = NULL;
+    if (w->value.size + w->tags.size <= SPARE_BYTES) {
+        memory_lock(shard);
+        fresh = memory_version_reuse(&shard->spares, w->value, w->tags, w->expires_ms);
+        if (!fresh)
+            memory_unlock(shard);
+    }
+    if (!fresh) {
+        fresh = memory_version_new(w->value, w->tags, w->expires_ms);
+        if (!fresh)
+            return ERR_NOMEM;
+        memory_lock(shard);
+    }
+    *ret_fresh = fresh;
+    return OK;
+}
+
 static enum err put(struct store *s, const struct kv_write *w, int64_t now_ms, struct outcome *ret_outcome)
 {
     uint64_t hash = store_hash(s, w->key);
     struct shard *shard = &s->shards[shard_number(hash)];
-    struct version *fresh = memory_version_new(w->value, w->tags, w->expires_ms);
-    if (!fresh)
-        return ERR_NOMEM;
-    memory_lock(shard);
-    enum err e = put_locked(s, shard, w, hash, fresh, now_ms, ret_outcome);
+    struct version *fresh;
+    enum err e = lock_with_version(shard, w, &fresh);
+    if (e)
+        return e;
+    e = put_locked(s, shard, w, hash, fresh, now_ms, ret_outcome);
     memory_unlock(shard);
     if (e || !ret_outcome->met)
         memory_version_unref(fresh);

@@ -33,6 +33,24 @@ enum { SHARDS = 32, SHARD_BITS = 5, INDEX_LEVELS = 12, TOKEN_BYTES = 16 };
 #define SEQ_OPEN UINT64_MAX
 #define SNAPSHOT_NOW (UINT64_MAX - 1)
 
+/* --- spare blocks of a shard: memory/spare.c --------------------------------------------------------------------------------- */
+
+/* 8 KiB a shard at most; not in store->bytes. SPARES is a power of two. Locked, all of it. */
+enum { SPARES = 8, SPARE_BYTES = 1024 };
+struct spare {
+    void *block; /* NULL: none */
+    uint32_t size;
+};
+struct spares {
+    struct spare ring[SPARES];
+    unsigned next;
+};
+/* A block of exactly this size, which is the caller's. NULL: there is none. */
+void *memory_spare_take(struct spares *, size_t size);
+/* false: too large, it stays the caller's. */
+bool memory_spare_put(struct spares *, void *block, size_t size);
+void memory_spares_fini(struct spares *);
+
 /* --- versions: memory/version.c ---------------------------------------------------------------------------------------------- */
 
 /* Immutable once installed, but for older, end_seq and (where nobody else holds a reference) seq and expires_ms, which are the
@@ -52,6 +70,10 @@ struct version {
 
 /* NULL: out of memory. With an expiry it is timed. */
 struct version *memory_version_new(struct slice value, struct slice tags, int64_t expires_ms);
+/* The same in a spare block. NULL: there is none that fits. Locked. */
+struct version *memory_version_reuse(struct spares *, struct slice value, struct slice tags, int64_t expires_ms);
+/* Its block becomes a spare one, if nobody else refers to it and it is small. Locked. */
+bool memory_version_retire(struct spares *, struct version *);
 /* The same bytes and token, timed. */
 struct version *memory_version_copy(const struct version *, int64_t expires_ms);
 struct version *memory_version_ref(struct version *);
@@ -146,7 +168,8 @@ struct shard {
     struct entry *history;
     struct entry **history_end;
     uint64_t history_count;
-    struct version *garbage_versions; /* freed after unlocking */
+    struct spares spares;
+    struct version *garbage_versions; /* spare, or freed after unlocking */
     struct entry *garbage_entries;
     uint64_t keys;         /* entries that are not dead */
     uint64_t keys_forever; /* of them, without expiry */
