@@ -124,7 +124,7 @@ OUTER_SRC := $(shell find tests bench tooling -name '*.c')
 $(sort $(OUTER_SRC:%.c=$(B)/obj/%.o) $(OUTER_SRC:%.c=$(ROOT)/obj/%.o)): | $(GEN_STAMP)
 # What several of them share: all other files of tests/unit.
 UNIT_AID_SRC := $(filter-out tests/unit/harness.c,$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort)) \
-                $(wildcard tests/proof/linear*.c)
+                $(wildcard tests/proof/linear*.c) tests/proof/snapshot.c
 UNIT_AID := $(B)/libunit.a
 $(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $@
