@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/hash.h"
 #include "base/limits.h"
@@ -22,13 +21,13 @@
 #include "prism/keyvalue/v1/keyvalue_basic.pb.h"
 #include "prism/keyvalue/v1/keyvalue_cas.pb.h"
 #include "rt/loop.h"
+#include "value.h"
 #include "world.h"
 
 enum {
     CONNECTIONS = 6,
     CALLERS = 18,
     KEYS = 4,
-    VALUE_BYTES = 600,
     VERSION_BYTES = 64,
     CANCELLED_IN = 40,     /* one call of so many */
     DROPPED_IN = 150,      /* one connection for so many calls */
@@ -85,34 +84,12 @@ static uint64_t roll(struct run *run, uint64_t sides)
     return hash_mix(run->random++) % sides;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* --- values: a number, and bytes that follow from it, so that a torn value shows -------------------------------------------- */
-
-static struct slice value_bytes(uint64_t value, char *out)
-{
-    size_t size = (size_t)snprintf(out, VALUE_BYTES, "%" PRIu64 ";", value);
-    size_t end = size + hash_mix(value) % (VALUE_BYTES - 40);
-    for (; size < end; size++)
-        out[size] = (char)('a' + (value + size) % 26);
-    return slice_of(out, size);
-}
+/* --- values ------------------------------------------------------------------------------------------------------------------ */
 
 static uint64_t value_number(struct run *run, struct slice bytes)
 {
-    char copy[32] = "", wanted[VALUE_BYTES];
-    for (size_t i = 0; i < bytes.size && i < sizeof copy - 1; i++)
-        copy[i] = (char)bytes.data[i];
-    uint64_t value = strtoull(copy, NULL, 10);
-    if (!slice_eq(bytes, value_bytes(value, wanted))) {
-        fprintf(stderr, "a value that nobody wrote: %.*s\n", SLICE_ARG(slice_take(bytes, 60)));
-        run->totals->torn++;
-    }
+    uint64_t value;
+    run->totals->torn += !value_read(bytes, &value);
     return value;
 }
 
@@ -212,7 +189,7 @@ static void on_end(struct rpc_client_call *call, unsigned status, const struct d
         return;
     }
     c->op.unknown = status != 0 || !c->has_answer;
-    c->op.ended_ns = now_ns();
+    c->op.ended_ns = value_now_ns();
     if (c->op.unknown && !may_be_open(run, status)) {
         fprintf(stderr, "%s ended with status %u: %s\n", methods[c->op.kind].path, status, diag_message(diag));
         run->totals->refused++;
@@ -263,7 +240,7 @@ static enum err ask(struct caller *c, struct rpc_client *client)
     struct http_header metadata = {SLICE("prism-namespace"), run->ns};
     struct rpc_client_call_options options = {
         .path = methods[c->op.kind].path, .metadata = &metadata, .metadata_count = 1, .timeout_ns = TIMEOUT_NS};
-    char value[VALUE_BYTES], expected[VALUE_BYTES];
+    char value[VALUE_BYTES_MAX], expected[VALUE_BYTES_MAX];
     union request request = {.get = {.key = slice_str(run->keys[c->key].name)}};
     if (c->op.kind == LINEAR_SET)
         request.set = (struct keyvalue_set_request){.key = request.get.key, .value = value_bytes(c->op.value, value)};
@@ -274,7 +251,7 @@ static enum err ask(struct caller *c, struct rpc_client *client)
                                                                  .value = value_bytes(c->op.value, value)};
         expect(c, &request.cas, expected);
     }
-    c->op.began_ns = now_ns();
+    c->op.began_ns = value_now_ns();
     return world_call(client, &options, methods[c->op.kind].request, &request, &events, c, &c->call);
 }
 
@@ -294,26 +271,12 @@ static bool begin(struct caller *c)
 
 /* --- a history --------------------------------------------------------------------------------------------------------------- */
 
-static bool connect_one(struct run *run, unsigned i)
-{
-    struct rpc_client_options options = {.loop = run->loop, .address = run->address};
-    struct arena arena;
-    struct diag diag;
-    arena_init(&arena, LIMIT_CALL_ARENA_BYTES);
-    diag_init(&diag, &arena);
-    enum err e = rpc_client_new(&options, &diag, &run->clients[i]);
-    if (e)
-        fprintf(stderr, "%s: %s\n", run->address, diag_message(&diag));
-    arena_fini(&arena);
-    return !e;
-}
-
 static bool drop_one(struct run *run)
 {
     unsigned i = (unsigned)roll(run, CONNECTIONS);
     run->totals->dropped++;
     rpc_client_free(run->clients[i]);
-    return connect_one(run, i);
+    return world_connect(run->address, run->loop, &run->clients[i]);
 }
 
 static void cancel_due(struct run *run)
@@ -379,7 +342,7 @@ static bool begin_history(struct run *run, uint64_t seed, uint64_t operations)
             return false;
     }
     for (unsigned i = 0; i < CONNECTIONS; i++)
-        if (!connect_one(run, i))
+        if (!world_connect(run->address, run->loop, &run->clients[i]))
             return false;
     return true;
 }

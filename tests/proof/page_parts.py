@@ -38,6 +38,8 @@ def parts(scale, seed):
 
     found = [Part("history-memory", "Linearizable histories, memory", *history("history", "memory")),
              Part("history-sqlite", "Linearizable histories, SQLite", *history("history", "sqlite")),
+             Part("transactions-memory", "Snapshots of transactions, memory", *history("transactions", "memory")),
+             Part("transactions-sqlite", "Snapshots of transactions, SQLite", *history("transactions", "sqlite")),
              model("memory"), model("sqlite"),
              Part("killed", "kill -9 under write load, SQLite", "tests/proof/killed.py", "--rounds", sized(200), "--seed", str(seed)),
              Part("storage", "Disks that are full, read-only, damaged", "tests/proof/storage.py", "-v"),

@@ -198,20 +198,6 @@ static bool begin(struct caller *c)
 
 /* --- connections ------------------------------------------------------------------------------------------------------------- */
 
-static bool connect_one(struct soak *s, unsigned i)
-{
-    struct rpc_client_options options = {.loop = s->loop, .address = s->address};
-    struct arena arena;
-    struct diag diag;
-    arena_init(&arena, LIMIT_CALL_ARENA_BYTES);
-    diag_init(&diag, &arena);
-    enum err e = rpc_client_new(&options, &diag, &s->clients[i]);
-    if (e)
-        fprintf(stderr, "%s: %s\n", s->address, diag_message(&diag));
-    arena_fini(&arena);
-    return !e;
-}
-
 static bool drop_one(struct soak *s)
 {
     unsigned i = (unsigned)roll(s, CONNECTIONS);
@@ -219,7 +205,7 @@ static bool drop_one(struct soak *s)
     s->dropping = true;
     rpc_client_free(s->clients[i]);
     s->dropping = false;
-    return connect_one(s, i);
+    return world_connect(s->address, s->loop, &s->clients[i]);
 }
 
 /* A connection that says the first bytes of HTTP/2, or HTTP/1, or nothing known, and is reset. */
@@ -327,7 +313,7 @@ static unsigned settle(struct soak *s, const struct world *w)
 {
     unsigned idle = world_descriptors(w);
     for (unsigned i = 0; i < CONNECTIONS; i++)
-        if (!connect_one(s, i))
+        if (!world_connect(s->address, s->loop, &s->clients[i]))
             return 0;
     return touch_all(s) ? idle + CONNECTIONS : 0;
 }

@@ -116,6 +116,20 @@ unsigned world_descriptors(const struct world *w)
 
 /* --- calls ------------------------------------------------------------------------------------------------------------------- */
 
+bool world_connect(const char *address, struct loop *loop, struct rpc_client **ret_client)
+{
+    struct rpc_client_options options = {.loop = loop, .address = address};
+    struct arena arena;
+    struct diag diag;
+    arena_init(&arena, LIMIT_CALL_ARENA_BYTES);
+    diag_init(&diag, &arena);
+    enum err e = rpc_client_new(&options, &diag, ret_client);
+    if (e)
+        fprintf(stderr, "%s: %s\n", address, diag_message(&diag));
+    arena_fini(&arena);
+    return !e;
+}
+
 enum err world_call(struct rpc_client *client, const struct rpc_client_call_options *options,
                     const struct pb_message *table, const void *request, const struct rpc_client_events *events,
                     void *user, struct rpc_client_call **ret_call)

@@ -25,6 +25,9 @@ int world_stop(struct world *);
 unsigned long world_resident_kib(const struct world *);
 unsigned world_descriptors(const struct world *);
 
+/* A client of the gateway. false: standard error says why. */
+bool world_connect(const char *address, struct loop *, struct rpc_client **ret_client);
+
 /* A call with one request, which is sent whole. */
 enum err world_call(struct rpc_client *, const struct rpc_client_call_options *, const struct pb_message *,
                     const void *request, const struct rpc_client_events *, void *user,
