@@ -300,8 +300,27 @@ class Cluster(Group):
                     break
                 old.call("MIGRATE", "127.0.0.1", target.port, "", 0, 10000, *(["AUTH", source.password] if source.password else []),
                          "KEYS", *keys)
-            for client in (new, old):
+            new.call("CLUSTER", "SETSLOT", slot, "NODE", new_id)
+        for server in [source] + [s for s in self.servers if s not in (source, target)]:
+            with server.client() as client:
                 client.call("CLUSTER", "SETSLOT", slot, "NODE", new_id)
+        # Two nodes that take a slot each before they have heard of each other take one epoch, and their claims collide.
+        await_that("all know where slot %d is" % slot, lambda: all(self.owner(slot, s) is target for s in self.servers)
+                   and len({self._epoch(s) for s in self.servers}) == 1)
+
+    @staticmethod
+    def _epoch(server):
+        with server.client() as client:
+            text = client.call("CLUSTER", "INFO").decode()
+            return next(line for line in text.split("\r\n") if line.startswith("cluster_current_epoch:"))
+
+    def owner(self, slot, asked=None):
+        """The server that has a slot, as one of them sees it."""
+        with (asked or self.servers[0]).client() as client:
+            for row in client.call("CLUSTER", "SLOTS"):
+                if row[0] <= slot <= row[1]:
+                    return next(s for s in self.servers if s.port == row[2][1])
+        return None
 
 
 class Sentinel(Group):

@@ -51,11 +51,12 @@ enum err redis_layout_make(struct arena *arena, const char *prefix, const char *
                            struct redis_layout *ret_layout)
 {
     struct redis_bucket *buckets = arena_array(arena, struct redis_bucket, count);
-    enum err e = buckets ? OK : ERR_NOMEM;
+    struct redis_bucket home;
+    enum err e = buckets ? make_bucket(arena, prefix, namespace_name, 0, 1, &home) : ERR_NOMEM;
     for (uint32_t i = 0; i < count && !e; i++)
         e = make_bucket(arena, prefix, namespace_name, i, count, &buckets[i]);
     if (!e)
-        *ret_layout = (struct redis_layout){count, buckets};
+        *ret_layout = (struct redis_layout){home, count, buckets};
     return e;
 }
 

@@ -22,6 +22,7 @@ struct redis_bucket {
 };
 
 struct redis_layout {
+    struct redis_bucket home; /* "{prism:orders}": where it is kept how many buckets there are */
     uint32_t count;
     struct redis_bucket *buckets;
 };

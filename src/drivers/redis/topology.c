@@ -124,6 +124,7 @@ static void claim(struct redis_local *l)
         return;
     }
     diag_init(diag, &l->arena);
+    c->bucket = &l->backend->layout.home;
     redis_command_script(c, REDIS_CLAIM, 0);
     resp_put(&c->words, slice_str(arena_printf(&l->arena, "1 %u", l->backend->layout.count)));
     l->topology = REDIS_KNOWN; /* for this command alone */
