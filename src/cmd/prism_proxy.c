@@ -21,7 +21,7 @@
 #include "proxy/proxy.h"
 
 /* The backends that a namespace can have. */
-static const struct driver *const drivers[] = {&driver_memory, &driver_redis, &driver_sqlite, &driver_postgres};
+static const struct driver *const drivers[] = {&driver_memory, &driver_sqlite, &driver_postgres, &driver_redis};
 static const struct driver_registry registry = {drivers, sizeof drivers / sizeof *drivers};
 
 static const char help[] =

@@ -5,11 +5,12 @@
 #include "cli.h"
 #include "drivers/memory/memory.h"
 #include "drivers/postgres/postgres.h"
+#include "drivers/redis/redis.h"
 #include "drivers/sqlite/sqlite.h"
 #include "prism/admin/v1/proxy_admin.pb.h"
 #include "proxy/config.h"
 
-static const struct driver *const linked[] = {&driver_memory, &driver_sqlite, &driver_postgres};
+static const struct driver *const linked[] = {&driver_memory, &driver_sqlite, &driver_postgres, &driver_redis};
 
 static const char *environment(const char *name)
 {
