@@ -119,6 +119,7 @@ enum {
     LIMIT_PING_INTERVAL_MIN_MS = 10000,       /* gRPC keepalive enforcement with calls in flight */
     LIMIT_PING_IDLE_INTERVAL_MIN_MS = 300000, /* without */
     LIMIT_PING_STRIKES = 2,
+    LIMIT_CLIENT_KEPT_BYTES = 256 << 10,      /* of our client: sent, and kept until the server answers (gRPC A6) */
     LIMIT_DRAIN_MS = 30000,                   /* SIGTERM to exit at most; a setting */
     LIMIT_METRICS_PAGE_BYTES = 64 << 20,
     LIMIT_OPERATIONS_CONNECTIONS = 200,       /* on the metrics port */

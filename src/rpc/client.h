@@ -1,4 +1,7 @@
-/* gRPC client over one HTTP/2 connection: for prismctl, the remote driver, tests. Belongs to the loop's thread.
+/* gRPC client of one server: for prismctl, the remote driver, tests. One HTTP/2 connection carries its calls; where the server
+ * says GOAWAY, that one keeps the calls that it has, and the next call makes another. A call that the server certainly has not
+ * processed (refused, above the last stream of a GOAWAY, never sent) is made again, once where it had been sent. Belongs to the
+ * loop's thread.
  *
  *   rpc_client_new ──▶ rpc_client_call* (queued until connected) ──▶ rpc_client_free (ends what is in flight)
  *

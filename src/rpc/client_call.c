@@ -107,7 +107,8 @@ static enum err put_timeout(struct rpc_client_call *call, uint64_t timeout_ns)
     if (!text)
         return ERR_NOMEM;
     grpc_timeout_format(timeout_ns, text);
-    call->request[call->request_count++] = field("grpc-timeout", slice_str(text));
+    call->timeout = &call->request[call->request_count++];
+    *call->timeout = field("grpc-timeout", slice_str(text));
     return OK;
 }
 
@@ -165,6 +166,7 @@ static struct rpc_client_call *new_call(struct rpc_client *c, const struct rpc_c
     call->client = c;
     call->events = *events;
     call->user = user;
+    call->keeps = true;
     call->deadline.fire = deadline_passed;
     arena_init(&call->arena, 4 << 20);
     buf_init(&call->out, OUT_MAX_BYTES);
@@ -220,54 +222,74 @@ struct slice client_call_take(struct rpc_client_call *call, size_t size)
 {
     struct slice bytes = slice_take(slice_skip(buf_slice(&call->out), call->out_sent), size);
     call->out_sent += size;
-    if (call->out_sent == call->out.size) {
-        buf_reset(&call->out);
-        call->out_sent = 0;
-    }
+    client_call_forget(call);
     return bytes;
 }
 
 /* Cancelled: where there is a stream, nghttp2's close follows; where there is none it is over here. */
 static void submit_cancel(struct rpc_client_call *call)
 {
-    if (call->submitted && !call->closed)
-        nghttp2_submit_rst_stream(call->client->session, NGHTTP2_FLAG_NONE, call->id, NGHTTP2_CANCEL);
+    if (call->connection)
+        nghttp2_submit_rst_stream(call->connection->session, NGHTTP2_FLAG_NONE, call->id, NGHTTP2_CANCEL);
     call->depth++;
     client_call_end(call, STATUS_CANCELLED);
-    call->closed |= !call->submitted;
+    call->closed |= !call->connection;
     client_call_leave(call);
+}
+
+static void await_connection(struct rpc_client_call *call)
+{
+    enum err e = client_connect(call->client, NULL);
+    if (e)
+        client_call_lost(call, e, NULL);
+}
+
+/* What is left of it: the call may have waited for a connection, or be made again. */
+static void refresh_timeout(struct rpc_client_call *call)
+{
+    uint64_t now = loop_now_ns(call->client->loop), due = call->deadline.due_ns;
+    if (!call->timeout || !timer_active(&call->deadline))
+        return;
+    char *text = (char *)call->timeout->value;
+    grpc_timeout_format(due > now ? due - now : 1, text);
+    call->timeout->valuelen = strlen(text);
 }
 
 static void submit_request(struct rpc_client_call *call)
 {
     nghttp2_data_provider body = {.source.ptr = call, .read_callback = read_body};
-    call->id = nghttp2_submit_request(call->client->session, NULL, call->request, call->request_count, &body, call);
-    call->submitted = call->id > 0;
-    if (call->submitted ||
-        call->id == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED) /* the server leaves: over the next connection */
-        return;
-    call->depth++;
-    diag_set(&call->diag, ERR_UNAVAILABLE, "the request could not be made");
-    client_call_end(call, err_row(ERR_UNAVAILABLE)->grpc);
-    call->closed = true;
-    client_call_leave(call);
+    struct client_connection *k = call->client->current;
+    refresh_timeout(call);
+    int32_t id = nghttp2_submit_request(k->session, NULL, call->request, call->request_count, &body, call);
+    if (id > 0) {
+        call->id = id;
+        call->connection = k;
+        k->call_count++;
+    } else if (id == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED || id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
+        client_connection_leave(k);
+        await_connection(call);
+    } else {
+        client_call_lost(call, ERR_NOMEM, NULL);
+    }
 }
 
 void client_call_submit(struct rpc_client_call *call)
 {
+    struct client_connection *current = call->client->current;
     if (call->cancelled || call->ended)
         submit_cancel(call);
-    else if (call->client->state != CLIENT_OPEN)
-        return; /* queued until connected */
-    else if (call->submitted)
-        nghttp2_session_resume_data(call->client->session, call->id); /* an error says that it is not deferred: fine */
-    else
+    else if (call->connection)
+        nghttp2_session_resume_data(call->connection->session,
+                                    call->id); /* an error says that it is not deferred: fine */
+    else if (current && current->state == CONNECTION_OPEN)
         submit_request(call);
+    else
+        await_connection(call);
 }
 
 static void compact(struct rpc_client_call *call)
 {
-    if (call->out_sent < OUT_HOLD_BYTES || call->out_sent < call->out.size / 2)
+    if (call->keeps || call->out_sent < OUT_HOLD_BYTES || call->out_sent < call->out.size / 2)
         return;
     buf_consume(&call->out, call->out_sent);
     call->out_sent = 0;
@@ -399,6 +421,7 @@ void client_call_headers(struct rpc_client_call *call, bool end)
     if (call->got_headers || call->http_status < INFORMATIONAL)
         return;
     call->got_headers = true;
+    client_call_forget(call);
     call->trailers_only = end;
     call->inflates = slice_eq(rpc_client_header(call, "grpc-encoding"), SLICE("gzip"));
     call->depth++;
@@ -530,6 +553,12 @@ void client_call_end(struct rpc_client_call *call, unsigned status)
 
 void client_call_closed(struct rpc_client_call *call, uint32_t error_code)
 {
+    if (client_call_may_repeat(call, error_code)) {
+        client_connection_leave(call->connection); /* where it was refused: others would be too */
+        client_call_repeat(call);
+        return;
+    }
+    call->connection = NULL;
     call->depth++;
     if (!call->ended)
         client_call_end(call, call->cancelled ? STATUS_CANCELLED : status_of_response(call, error_code));
@@ -539,6 +568,7 @@ void client_call_closed(struct rpc_client_call *call, uint32_t error_code)
 
 void client_call_lost(struct rpc_client_call *call, enum err e, const struct diag *diag)
 {
+    call->connection = NULL;
     call->depth++;
     if (!call->ended) {
         if (diag && diag->err)

@@ -1,5 +1,5 @@
-/* The gRPC client inside: client.c is the connection, client_call.c a call, client_unary.c the blocking call of programs.
- * Thread: the client's loop. */
+/* The gRPC client inside: client.c is the client, client_connection.c a connection of it, client_call.c a call, client_retry.c
+ * what may be made again, client_unary.c the blocking call of programs. Thread: the client's loop. */
 #ifndef PRISM_RPC_CLIENT_INTERNAL_H
 #define PRISM_RPC_CLIENT_INTERNAL_H
 
@@ -11,19 +11,28 @@
 #include "rpc/gzip.h"
 #include "rpc/h2mem.h"
 
-/*   idle ──first call──▶ connecting ──▶ open ──GOAWAY, loss──▶ idle (calls in flight end; what was
- * not yet sent goes over the next connection)  */
-enum client_state { CLIENT_IDLE, CLIENT_CONNECTING, CLIENT_OPEN, CLIENT_CLOSING };
+/*   connecting ──▶ open ──GOAWAY, or a stream refused──▶ leaving ──its last call ends──▶ closing ──▶ gone
+ *        └───────────┴──────────────────── loss, rpc_client_free ───────────────────────────▲
+ * Invariant: at most one connection is connecting or open, client->current; new calls go over it alone. */
+enum connection_state { CONNECTION_CONNECTING, CONNECTION_OPEN, CONNECTION_LEAVING, CONNECTION_CLOSING };
+
+struct client_connection {
+    struct rpc_client *client;
+    enum connection_state state;
+    struct conn *conn;
+    nghttp2_session *session; /* from on_open on */
+    uint32_t call_count;      /* submitted, and not closed by nghttp2 */
+    struct client_connection *next;
+};
 
 struct rpc_client {
     struct rpc_client_options options;
     struct loop *loop;
     const char *authority; /* host:port, or what TLS verifies */
-    enum client_state state;
-    bool freed; /* by its user; memory goes with the connection and the flush */
+    bool freed;            /* by its user; memory goes with the connections and the flush */
     bool flush_due;
-    struct conn *conn;        /* not NULL between conn_open and on_closed */
-    nghttp2_session *session; /* while open */
+    struct client_connection *current; /* NULL: the next call connects */
+    struct client_connection *connections;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     struct h2mem h2mem;
@@ -42,19 +51,25 @@ struct client_field {
 };
 
 /*   made ──▶ submitted ──▶ ended (on_end has been) and closed (nghttp2 has let go): freed
+ *     ▲          │
+ *     └──────────┘ the server has not seen it, or says that it has not processed it (client_retry.c)
  * Invariant: on_end is called once, from the loop, never inside a call of the user. */
 struct rpc_client_call {
     struct rpc_client *client;
     struct rpc_client_events events;
     void *user;
     struct arena arena;
-    int32_t id; /* 0: not submitted */
-    bool is_dirty, submitted, closed, ended, cancelled, send_ended, held, gzip;
+    struct client_connection *connection; /* NULL: not submitted */
+    int32_t id;
+    bool is_dirty, request_sent, closed, ended, cancelled, send_ended, held, gzip;
     bool got_headers, inflates, trailers_only;
+    bool keeps;     /* what is sent stays in out, so that it can be sent again */
+    bool retried;   /* after it had reached a server */
     uint16_t depth; /* events of the user that have not returned */
     nghttp2_nv *request;
     size_t request_count;
-    struct buf out; /* framed messages that nghttp2 has not taken */
+    nghttp2_nv *timeout; /* of request; NULL: none */
+    struct buf out;      /* framed messages: from out_sent on those that nghttp2 has not taken */
     size_t out_sent;
     struct grpc_reader reader;
     struct client_field *headers, *trailers;
@@ -68,8 +83,21 @@ struct rpc_client_call {
 /* client.c */
 void client_schedule_flush(struct rpc_client *);
 void client_mark_dirty(struct rpc_client_call *);
+/* All that wait for a connection, the oldest first. */
+void client_mark_waiting_dirty(struct rpc_client *);
 /* Connects where that is not done or under way. */
 enum err client_connect(struct rpc_client *, struct diag *) __attribute__((warn_unused_result));
+/* The connection is gone; connected: it had been made. */
+void client_connection_gone(struct client_connection *, bool connected, enum err, const struct diag *);
+
+/* client_connection.c */
+enum err client_make_callbacks(struct rpc_client *) __attribute__((warn_unused_result));
+enum err client_connection_open(struct rpc_client *, struct diag *) __attribute__((warn_unused_result));
+/* Writes what there is to write. */
+void client_connection_flush(struct client_connection *);
+/* No new calls; closes when those that it has have ended. */
+void client_connection_leave(struct client_connection *);
+void client_connection_close(struct client_connection *);
 
 /* client_call.c */
 void client_call_delist(struct rpc_client_call *); /* twice is fine */
@@ -78,15 +106,24 @@ bool client_call_field(struct rpc_client_call *, struct slice name, struct slice
                        bool trailers); /* false: no memory */
 void client_call_headers(struct rpc_client_call *, bool end);
 void client_call_data(struct rpc_client_call *, struct slice);
-/* nghttp2 has closed the stream, or it will never have one. */
-void client_call_closed(struct rpc_client_call *, uint32_t error_code);
-/* Ends the call for its user, where that has not been. */
 void client_call_end(struct rpc_client_call *, unsigned status);
+/* nghttp2 has let go of the stream. */
+void client_call_closed(struct rpc_client_call *, uint32_t error_code);
 /* The connection is gone or was never made. */
 void client_call_lost(struct rpc_client_call *, enum err, const struct diag *);
 struct slice client_call_take(struct rpc_client_call *, size_t size);
 void client_call_wake(struct rpc_client_call *);
 void client_call_leave(struct rpc_client_call *);
+
+/* client_retry.c */
+/* After bytes of out have been sent, or headers have come: forgets what will not be sent again. */
+void client_call_forget(struct rpc_client_call *);
+/* Of a call whose stream has closed with this code. */
+bool client_call_may_repeat(const struct rpc_client_call *, uint32_t error_code);
+/* Over the next connection, as if it had not been submitted. */
+void client_call_repeat(struct rpc_client_call *);
+/* The calls that wait for their turn on this connection go over the next one. */
+void client_calls_pass_over(struct client_connection *);
 
 /* client_unary.c: words and details into another diag, whose arena keeps them. */
 void client_copy_diag(struct diag *to, const struct diag *from);
