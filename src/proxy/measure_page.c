@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proxy/condition.h"
+#include "base/mem.h"
 #include "proxy/measure.h"
 #include "proxy/snapshot.h"
 
@@ -51,12 +52,13 @@ static const struct figure config_loaded = {"prism_config_loaded_timestamp_secon
 static const struct figure build_info = {"prism_build_info", "gauge", "`version`", "1, with the version as a label.",
                                          0};
 static const struct figure memory = {"process_resident_memory_bytes", "gauge", "", "Memory that is in RAM.", 0};
+static const struct figure blocks = {"prism_allocated_blocks", "gauge", "", "Blocks of memory that are allocated.", 0};
 static const struct figure descriptors = {"process_open_fds", "gauge", "", "Open file descriptors.", 0};
 static const struct figure cpu = {"process_cpu_seconds_total", "counter", "", "CPU time of user and system.", 0};
 static const struct figure started = {"process_start_time_seconds", "gauge", "", "When the process began, UTC.", 0};
 
 static const struct figure *const others[] = {&backend_up, &backend_stat, &config_loaded, &build_info,
-                                              &memory,     &descriptors,  &cpu,           &started};
+                                              &memory, &blocks,     &descriptors,  &cpu,           &started};
 
 static void head(const struct figure *f, struct buf *out)
 {
@@ -238,6 +240,7 @@ void measure_write_page(const struct measure_page *page, struct buf *out)
     head(&build_info, out);
     buf_printf(out, "%s{version=\"%s\"} 1\n", build_info.name, page->version);
     single(&memory, resident_bytes(), out);
+    single(&blocks, (double)mem_live(), out);
     single(&descriptors, open_descriptors(), out);
     single(&cpu, cpu_seconds(), out);
     single(&started, (double)(page->started_ms / 1000), out);

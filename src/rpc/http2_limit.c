@@ -168,7 +168,7 @@ bool h2_account_sent(struct h2 *h, const nghttp2_frame *frame)
         earn(h);
         return true;
     case NGHTTP2_SETTINGS:
-        h->accounts.earned++; /* its acknowledgement */
+        h->accounts.earned += !(frame->hd.flags & NGHTTP2_FLAG_ACK); /* its acknowledgement */
         return true;
     case NGHTTP2_RST_STREAM:
         return account_sent_reset(h, frame);

@@ -260,6 +260,20 @@ TEST(a_flood_of_settings_ends_the_connection)
     flood(table_flapping, LONG_FLOOD, "SETTINGS frames");
 }
 
+/* What we say in answer earns the peer nothing. */
+TEST(a_flood_that_is_answered_ends_the_connection_as_soon)
+{
+    start();
+    for (uint32_t i = 0; i < LONG_FLOOD && !r.closed; i++) {
+        settings(i);
+        if (i % 100 == 99)
+            raw_run(&r, 1);
+    }
+    raw_run(&r, 1000);
+    check_calmed("SETTINGS frames");
+    finish();
+}
+
 TEST(a_flood_of_priorities_ends_the_connection)
 {
     flood(priority, LONG_FLOOD, "PRIORITY frames");
