@@ -77,6 +77,8 @@ enum {
     LIMIT_CONNECTIONS_PER_CLIENT = 2000,      /* default: of one address, of one identity; and half of what the process takes */
     LIMIT_CONNECTIONS_PER_CLIENT_MAX = 1000000, /* a setting */
     LIMIT_CALLS_PER_CLIENT = 10000,           /* default: in flight, over all connections of a client */
+    LIMIT_OUTPUT_PER_CLIENT_BYTES = 256 << 20, /* default: answers that a client has asked for and does not take */
+    LIMIT_OUTPUT_ALL_BYTES = 1 << 30,         /* the same of all clients together */
     LIMIT_REFUSALS_WAITING = 100,             /* of a worker: connections over their share that are open to be told so */
     LIMIT_REFUSAL_MS = 1000,                  /* how long one of these may take to say what it speaks */
     LIMIT_HTTP2_STREAMS = 100,                /* concurrent on a connection */

@@ -123,6 +123,8 @@ static bool complete_clients(struct arena *arena, struct config_proxy_config *ro
         clients->connections_per_identity = connections_per_client();
     if (!clients->calls)
         clients->calls = LIMIT_CALLS_PER_CLIENT;
+    if (!clients->output_bytes)
+        clients->output_bytes = LIMIT_OUTPUT_PER_CLIENT_BYTES;
     return true;
 }
 

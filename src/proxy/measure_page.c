@@ -5,8 +5,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "proxy/condition.h"
 #include "base/mem.h"
+#include "proxy/condition.h"
 #include "proxy/measure.h"
 #include "proxy/snapshot.h"
 
@@ -57,8 +57,8 @@ static const struct figure descriptors = {"process_open_fds", "gauge", "", "Open
 static const struct figure cpu = {"process_cpu_seconds_total", "counter", "", "CPU time of user and system.", 0};
 static const struct figure started = {"process_start_time_seconds", "gauge", "", "When the process began, UTC.", 0};
 
-static const struct figure *const others[] = {&backend_up, &backend_stat, &config_loaded, &build_info,
-                                              &memory, &blocks,     &descriptors,  &cpu,           &started};
+static const struct figure *const others[] = {&backend_up, &backend_stat, &config_loaded, &build_info, &memory,
+                                              &blocks,     &descriptors,  &cpu,           &started};
 
 static void head(const struct figure *f, struct buf *out)
 {

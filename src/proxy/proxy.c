@@ -250,7 +250,8 @@ struct rpc_share_limits proxy_share_limits(const struct config_proxy_config *roo
     const struct config_client_limits *c = root->clients;
     return (struct rpc_share_limits){.connections_per_address = c->connections_per_address,
                                      .connections_per_identity = c->connections_per_identity,
-                                     .calls = c->calls};
+                                     .calls = c->calls,
+                                     .output_bytes = c->output_bytes};
 }
 
 static enum err make_shares(struct proxy *p)

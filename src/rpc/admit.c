@@ -1,4 +1,4 @@
-/* Who is let in: connections against the shares of their clients (share.h).
+/* Who is let in, and how much is kept for whom: connections against the shares of their clients (share.h).
  *
  *   accept ──room for the address──▶ admitted ──certificate──▶ counted for the identity instead
  *     └─none─▶ refused: plain, and few such wait ──protocol known──▶ told: GOAWAY ENHANCE_YOUR_CALM, or 429 ──▶ closed
@@ -54,8 +54,24 @@ void connection_identify(struct connection *c)
         refuse(c, "connections of one identity");
 }
 
+/* Whoever asks for much and reads nothing pays with its own share: first no more calls of it begin, then, where those that
+ * were let in make too much, its connections end. */
+void connection_output(struct connection *c, size_t bytes, uint64_t frames)
+{
+    bool more = bytes > c->output_bytes;
+    if (!c->share || bytes == c->output_bytes)
+        return;
+    rpc_share_output(c->share, (int64_t)bytes - (int64_t)c->output_bytes);
+    c->output_bytes = bytes;
+    if (more && !c->closing && rpc_share_is_clogged(c->share)) {
+        server_report_abuse(c, "answers that it does not take", frames);
+        connection_close(c, true);
+    }
+}
+
 void connection_leave(struct connection *c)
 {
+    connection_output(c, 0, 0);
     c->server->refusals -= c->refused;
     rpc_share_disconnect(c->share);
     c->share = NULL;

@@ -248,15 +248,19 @@ static enum err take_share(struct wire_call *c)
 {
     enum { RETRY_AFTER_MS = 100 };
     struct rpc_share *share = c->exchange->share;
-    if (rpc_share_call(share)) {
+    enum err e = rpc_share_call(share);
+    if (!e) {
         c->share = share;
         return OK;
     }
     c->rpc.server->stats.calls_over_share++;
-    diag_set(&c->rpc.diag, ERR_TOO_MANY_CALLS, "this client has %u calls in flight, as many as one client may",
-             rpc_share_calls(share));
+    if (e == ERR_TOO_MANY_CALLS)
+        diag_set(&c->rpc.diag, e, "this client has %u calls in flight, as many as one client may",
+                 rpc_share_calls(share));
+    else
+        diag_set(&c->rpc.diag, e, "%s", err_row(e)->text);
     c->rpc.diag.retry_after_ms = RETRY_AFTER_MS;
-    return ERR_TOO_MANY_CALLS;
+    return e;
 }
 
 enum err rpc_call_init(struct wire_call *c, struct http_exchange *x, const struct endpoint *endpoint,

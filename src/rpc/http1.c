@@ -461,6 +461,7 @@ static void sweep(void *session, uint64_t now_ns)
 {
     struct h1 *h = session;
     struct conn *conn = h->connection->conn;
+    connection_output(h->connection, conn_queued_bytes(conn), 0);
     uint32_t idle_ms = h->seen_request ? LIMIT_HTTP1_IDLE_MS : LIMIT_FIRST_REQUEST_MS;
     if (conn_queued_bytes(conn) && is_late(conn_last_write_ns(conn), now_ns, LIMIT_WRITE_STALL_MS))
         connection_close(h->connection, true);

@@ -212,6 +212,7 @@ void h1_exchange_flush(struct h1_exchange *x)
         return;
     send(x);
     buf_reset(&x->out);
+    connection_output(x->h1->connection, conn_queued_bytes(x->exchange.conn), 0);
     x->sent = x->finished;
 }
 

@@ -131,6 +131,11 @@ static void tell_last_stream(struct h2 *h)
                           NGHTTP2_NO_ERROR, NULL, 0);
 }
 
+void h2_note_output(struct h2 *h)
+{
+    connection_output(h->connection, h->buffered_bytes + conn_queued_bytes(h->connection->conn), h->walk.frames);
+}
+
 static void flush(struct h2 *h)
 {
     if (h->connection->closing)
@@ -146,7 +151,9 @@ static void flush(struct h2 *h)
         return;
     }
     set_reading(h);
-    h2_wake_held(h);
+    h2_note_output(h);
+    if (!h->connection->closing)
+        h2_wake_held(h);
 }
 
 static void flush_task(struct task *task)
@@ -439,7 +446,8 @@ static enum err open_session(struct connection *connection, void **ret_session)
  * (RFC 9113 5.1, closed), while streams end in no other way. */
 static void settle_skipped(struct h2 *h)
 {
-    flush(h);
+    if (h->drain == H2_SERVING) /* else the rest of the read comes first: the last GOAWAY names what is in it */
+        flush(h);
     bool explained = h->accounts.late_bytes || h->drain != H2_SERVING || nghttp2_session_want_write(h->session);
     if (explained)
         keep_within(h, h2_account_skipped(h));
@@ -558,6 +566,7 @@ static void sweep(void *session, uint64_t now_ns)
         connection_close(h->connection, true);
         return;
     }
+    h2_note_output(h);
     if (is_silent(h, now_ns))
         ask_whether_alive(h);
     keep_within(h, h2_account_time(h, now_ns));

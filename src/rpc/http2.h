@@ -110,6 +110,8 @@ struct h2_stream {
 
 /* http2.c */
 void h2_schedule_flush(struct h2 *);
+/* Tells the client's share how much waits. */
+void h2_note_output(struct h2 *);
 /* GOAWAY ENHANCE_YOUR_CALM, then closed; accounts.reason says why. */
 void h2_condemn(struct h2 *);
 

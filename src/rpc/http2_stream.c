@@ -11,7 +11,8 @@
 
 enum {
     FIELDS_FIRST = 16,
-    OUT_KEPT_BYTES = 32 << 10, /* a larger buffer is not kept for the next stream */
+    OUT_KEPT_BYTES = 32 << 10,  /* a larger buffer is not kept for the next stream */
+    OUT_NOTE_BYTES = 256 << 10, /* more than the share knows of: it is told before the flush */
     STREAMS_KEPT = 1024,
     OUT_HOLD_BYTES = LIMIT_HTTP2_STREAM_WINDOW_BYTES,
     OUT_MAX_BYTES = LIMIT_MESSAGE_BYTES_MAX + (1 << 20), /* the largest message, behind those that waited already */
@@ -428,6 +429,8 @@ static enum flow write_body(struct http_exchange *x, const struct slice *parts, 
         return FLOW_HOLD;
     }
     mark_dirty(s);
+    if (h->buffered_bytes > h->connection->output_bytes + OUT_NOTE_BYTES)
+        h2_note_output(h);
     s->held = waiting(s) >= OUT_HOLD_BYTES || h->buffered_bytes >= LIMIT_OUTPUT_QUEUE_BYTES;
     h->any_held |= s->held;
     return s->held ? FLOW_HOLD : FLOW_GO;

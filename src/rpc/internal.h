@@ -53,6 +53,7 @@ struct connection {
     bool closing;
     bool refused;            /* is only told so */
     struct rpc_share *share; /* of its client; NULL: none */
+    size_t output_bytes;     /* that wait for the peer, as its share has been told */
     uint64_t leave_ns;       /* when it is asked to leave for its age; 0: never */
     uint8_t sniffed_count;
     uint8_t sniffed[PREFACE_BYTES];
@@ -113,6 +114,8 @@ void server_report_abuse(struct connection *, const char *reason, uint64_t frame
 bool connection_admit(struct connection *);
 /* The handshake is over: who the client is is known. */
 void connection_identify(struct connection *);
+/* So many bytes of answers wait for the peer. frames: for the report, where the connection is closed for it. */
+void connection_output(struct connection *, size_t bytes, uint64_t frames);
 /* It is gone. */
 void connection_leave(struct connection *);
 /* A connection's last call has ended, or a call has: draining may be over. */

@@ -21,12 +21,15 @@ struct rpc_shares {
     struct map clients; /* struct rpc_share by key */
     atomic_uint connections_max[2];
     atomic_uint calls_max;
+    atomic_uint_fast64_t output_max;
+    atomic_int_fast64_t output; /* of all clients */
 };
 
 struct rpc_share {
     struct rpc_shares *shares;
     atomic_uint refs;
     atomic_uint connections;
+    atomic_int_fast64_t output;
     size_t key_size;
     char key[];
 };
@@ -36,6 +39,7 @@ void rpc_shares_set(struct rpc_shares *s, const struct rpc_share_limits *limits)
     atomic_store(&s->connections_max[RPC_BY_ADDRESS], limits->connections_per_address);
     atomic_store(&s->connections_max[RPC_BY_IDENTITY], limits->connections_per_identity);
     atomic_store(&s->calls_max, limits->calls);
+    atomic_store(&s->output_max, limits->output_bytes);
 }
 
 enum err rpc_shares_new(const struct hash_key *secret, const struct rpc_share_limits *limits,
@@ -174,14 +178,34 @@ uint32_t rpc_share_calls(const struct rpc_share *share)
     return refs > connections ? refs - connections : 0;
 }
 
-bool rpc_share_call(struct rpc_share *share)
+static bool waits_more_than(const struct rpc_share *share, unsigned times)
+{
+    uint64_t max = atomic_load_explicit(&share->shares->output_max, memory_order_relaxed);
+    return atomic_load_explicit(&share->output, memory_order_relaxed) > (int64_t)(max * times);
+}
+
+enum err rpc_share_call(struct rpc_share *share)
 {
     if (!share)
-        return true;
-    if (rpc_share_calls(share) >= atomic_load_explicit(&share->shares->calls_max, memory_order_relaxed))
-        return false;
+        return OK;
+    struct rpc_shares *s = share->shares;
+    if (rpc_share_calls(share) >= atomic_load_explicit(&s->calls_max, memory_order_relaxed))
+        return ERR_TOO_MANY_CALLS;
+    if (waits_more_than(share, 1) || atomic_load_explicit(&s->output, memory_order_relaxed) > LIMIT_OUTPUT_ALL_BYTES)
+        return ERR_OUTPUT_NOT_TAKEN;
     atomic_fetch_add_explicit(&share->refs, 1, memory_order_relaxed);
-    return true;
+    return OK;
+}
+
+void rpc_share_output(struct rpc_share *share, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&share->output, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&share->shares->output, bytes, memory_order_relaxed);
+}
+
+bool rpc_share_is_clogged(const struct rpc_share *share)
+{
+    return waits_more_than(share, 2);
 }
 
 void rpc_share_call_end(struct rpc_share *share)

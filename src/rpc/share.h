@@ -1,10 +1,11 @@
-/* What one client may take of a program: connections, and calls in flight. A client is who its certificate names; without a
+/* What one client may take of a program: connections, calls in flight, and memory for answers that it does not read. A client is who its certificate names; without a
  * certificate, its address (of IPv6 the first 64 bits, which one customer has). A connection counts for its address from accept
  * on, and for its identity instead once that is proven.
  *
  *   rpc_shares_new(&key, &limits, &shares);            one for all servers of a process
  *   e = rpc_share_connect(shares, RPC_BY_ADDRESS, "192.0.2.1:4000", &share);
- *   if (rpc_share_call(share)) … rpc_share_call_end(share);
+ *   e = rpc_share_call(share); … rpc_share_call_end(share);
+ *   rpc_share_output(share, +bytes); … rpc_share_output(share, -bytes);
  *   rpc_share_disconnect(share);                       calls may end later
  *
  * Thread: any. Connecting and disconnecting take a lock; a call costs an atomic addition at either end. */
@@ -22,7 +23,8 @@ struct rpc_share;
 struct rpc_share_limits {
     uint32_t connections_per_address;
     uint32_t connections_per_identity;
-    uint32_t calls; /* in flight, of one client */
+    uint32_t calls;        /* in flight, of one client */
+    uint64_t output_bytes; /* answers of one client that wait for it */
 };
 
 enum rpc_share_kind { RPC_BY_ADDRESS, RPC_BY_IDENTITY };
@@ -38,9 +40,14 @@ void rpc_shares_set(struct rpc_shares *, const struct rpc_share_limits *);
 enum err rpc_share_connect(struct rpc_shares *, enum rpc_share_kind, const char *name, struct rpc_share **ret_share)
     __attribute__((warn_unused_result));
 void rpc_share_disconnect(struct rpc_share *); /* NULL is fine */
-/* false: the client has as many calls in flight as it may. While a connection of the share is there. NULL: true. */
-bool rpc_share_call(struct rpc_share *);
+/* While a connection of the share is there. ERR_TOO_MANY_CALLS: the client has as many in flight as it may;
+ * ERR_OUTPUT_NOT_TAKEN: it, or all clients together, have so many bytes waiting. NULL: OK. */
+enum err rpc_share_call(struct rpc_share *) __attribute__((warn_unused_result));
 void rpc_share_call_end(struct rpc_share *); /* NULL is fine */
+/* So many bytes more wait for the client, or fewer. */
+void rpc_share_output(struct rpc_share *, int64_t bytes);
+/* Twice as many wait as the client may have: its calls that were let in have made them. */
+bool rpc_share_is_clogged(const struct rpc_share *);
 /* In flight, the whole client's. */
 uint32_t rpc_share_calls(const struct rpc_share *);
 

@@ -20,7 +20,7 @@ def size(name, short, long):
     return int(os.environ.get(name, long if LONG else short))
 
 
-ROUNDS = size("ROUNDS", 200, 10000)  # calls cancelled at each point
+ROUNDS = size("ROUNDS", 1000, 10000)  # calls cancelled at each point
 DURABLE_ROUNDS = size("DURABLE_ROUNDS", 600, 4000)  # connections of 50 writes to disk that go away
 FLOODS = size("FLOODS", 30, 200)  # connections that flood at once
 FRAMES = size("FRAMES", 20000, 1000000)  # of a flood of one connection

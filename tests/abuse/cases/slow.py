@@ -2,7 +2,6 @@
 import contextlib
 import select
 import ssl
-import struct
 import tempfile
 import time
 
@@ -10,8 +9,9 @@ from harness.api import KV, SCAN, request_of
 from harness.case import case, check
 from harness.certificates import Authority
 from harness.proxy import Proxy
-from peer import HEADERS, PREFACE, Peer
-from world import (KEY, LONG, READERS, SLOW, Honest, await_measure, dial, forget_peak, measured, memory, nothing_is_left, proxy, say)
+from peer import PREFACE, Peer
+from world import (GROWTH_BYTES, LONG, READERS, SLOW, Honest, await_measure, dial, eventually, forget_peak, measured, memory, proxy,
+                   say)
 
 SHARE = "clients: {connections_per_address: 5000}\n"
 
@@ -107,56 +107,62 @@ def tls_handshakes_that_do_not_end_are_closed_while_others_are_served():
 
 # --- 11 -----------------------------------------------------------------------------------------------------------------
 
-VALUE_BYTES, ITEMS = 32 << 10, 64  # 2 MiB that each reader asks for
+VALUE_BYTES, ITEMS = 32 << 10, 512  # 16 MiB that each reader asks for
 STALL_SECONDS = 60  # LIMIT_WRITE_STALL_MS
+OUTPUT_BYTES = 16 << 20  # buffers that grow by doubling may take twice as much
 
 
-def readers(p, stack, kind):
-    """Streaming answers that are asked for and not taken: with a window of nothing, or of everything and no read."""
-    window = 0 if kind == "window" else (1 << 31) - 1
+def ask_and_do_not_read(p, stack, window):
+    """A streaming answer for each connection, of which nothing is taken: the window is shut, or nobody reads the socket."""
     message = request_of(SCAN + "Scan", {"page_size": 10000}).SerializeToString()
-    peers = [stack.enter_context(Peer(p.listen, SCAN + "Scan", "memory", window=window)) for _ in range(READERS)]
-    for peer in peers:
-        if kind == "socket":
-            peer.open_window(0, (1 << 31) - 1 - 65535)
+    for _ in range(READERS):
+        peer = stack.enter_context(Peer(p.listen, SCAN + "Scan", "memory", window=window))
+        peer.open_window(0, (1 << 31) - 1 - 65535)
         peer.request(1, message)
-    return peers
 
 
-def slow_readers(p, kind):
-    forget_peak(p)
-    before = memory(p, "VmRSS")
+def seconds_until_ended(p):
+    """Until no call is in flight but perhaps the honest client's."""
     start = time.monotonic()
-    with Honest(p) as honest, contextlib.ExitStack() as stack:
-        peers = readers(p, stack, kind)
-        await_measure(p, "prism_calls_in_flight", READERS)
-        if kind == "window":
-            for peer in peers:
-                peer.await_frame(HEADERS, 1)
-        if LONG:
-            closed = stalled_until_closed(p, start)
-            say("closed after %.0f s" % closed)
-        grown = memory(p, "VmHWM") - before
-    say("%d readers that do not read (%s): resident %+d KiB, %d a reader; p99 of the honest client %.1f ms" %
-        (READERS, kind, grown >> 10, grown / READERS, honest.p99_ms()))
-    return grown
-
-
-def stalled_until_closed(p, start):
-    """The honest client's connection stays."""
-    until = start + STALL_SECONDS + 15
-    while measured(p, "prism_connections_open") > 1:
-        check(time.monotonic() < until, "%d connections are still open" % measured(p, "prism_connections_open"))
-        time.sleep(0.5)
+    while measured(p, "prism_calls_in_flight") > 1:
+        check(time.monotonic() - start < STALL_SECONDS + 15, "%d calls are in flight" % measured(p, "prism_calls_in_flight"))
+        time.sleep(0.5)  # a minute has to pass
     return time.monotonic() - start
+
+
+def do_not_read(p, kind, window):
+    forget_peak(p)
+    before, started = memory(p, "VmRSS"), measured(p, "prism_calls_started_total")
+    with Honest(p, source="127.0.0.2") as honest, contextlib.ExitStack() as stack:
+        ask_and_do_not_read(p, stack, window)
+        eventually(lambda: measured(p, "prism_calls_started_total"), lambda n: n >= started + READERS, "calls begun")
+        stalled = measured(p, "prism_calls_in_flight")
+        check(stalled > 1, "nobody is stalled")
+        if LONG:
+            say("stalled calls ended after %.0f s" % seconds_until_ended(p))
+        grown = memory(p, "VmHWM") - before
+    say("%d readers with %s: %d stalled, the others refused; resident %+d KiB; p99 of the honest client %.1f ms" %
+        (READERS, kind, stalled, grown >> 10, honest.p99_ms()))
+    check(grown <= GROWTH_BYTES, "memory grew by %d bytes" % grown)
+
+
+def fill(p):
+    with p.client() as client:
+        for i in range(ITEMS):
+            client(KV + "Set", "memory", key=b"item%03d" % i, value=b"v" * VALUE_BYTES)
+
+
+@case
+def memory_is_bounded_while_readers_take_nothing():
+    """Windows that stay shut."""
+    with proxy(SHARE[:-2] + ", output_bytes: %d}\n" % OUTPUT_BYTES) as p:
+        fill(p)
+        do_not_read(p, "shut windows", 0)
 
 
 @case
 def memory_is_bounded_while_readers_do_not_read():
-    with proxy(SHARE) as p, p.client() as client:
-        for i in range(ITEMS):
-            client(KV + "Set", "memory", key=b"item%02d" % i, value=b"v" * VALUE_BYTES)
-        client.channel.close()
-        for kind in ("window", "socket"):
-            grown = slow_readers(p, kind)
-            print(grown)
+    """Windows are open, sockets are full."""
+    with proxy(SHARE[:-2] + ", output_bytes: %d}\n" % OUTPUT_BYTES) as p:
+        fill(p)
+        do_not_read(p, "full sockets", (1 << 31) - 1)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "rpc/grpc_frame.h"
 #include "world.h"
 
 enum { RAW_STREAMS = 4096 };
@@ -95,6 +96,23 @@ static inline void raw_call(struct raw *r, uint32_t stream, const struct raw_req
 {
     raw_headers(r, stream, q, false);
     raw_data(r, stream, SLICE("\0\0\0\0\0"), true);
+}
+
+/* One message of so many bytes is asked for, to come after so many microseconds. */
+static inline void raw_ask(struct raw *r, uint32_t stream, int32_t size, int32_t interval_us)
+{
+    struct grpc_testing_response_parameters parameters = {.size = size, .interval_us = interval_us};
+    struct grpc_testing_response_parameters *items[] = {&parameters};
+    struct grpc_testing_streaming_output_call_request request = {.response_parameters = {items, 1, 1}};
+    struct buf body;
+    buf_init(&body, 1 << 16);
+    uint8_t prefix[GRPC_PREFIX_BYTES];
+    grpc_prefix(prefix, false, (uint32_t)pb_encoded_size(&grpc_testing_streaming_output_call_request_pb, &request));
+    buf_put(&body, prefix, sizeof prefix);
+    CHECK_ERR(pb_encode_buf(&grpc_testing_streaming_output_call_request_pb, &request, &body), OK);
+    raw_headers(r, stream, &(struct raw_request){.path = "/grpc.testing.TestService/StreamingOutputCall"}, false);
+    raw_data(r, stream, buf_slice(&body), true);
+    buf_fini(&body);
 }
 
 /* ---- frames in -------------------------------------------------------------------------------------------------------- */

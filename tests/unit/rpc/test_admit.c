@@ -2,13 +2,16 @@
  * from one address; the client of the world is one connection of it. */
 #include "raw.h"
 
+enum { OUTPUT_BYTES = 10 << 20 };
+
 static struct raw r;
 static struct rpc_shares *shares;
 
 static void start(uint32_t connections, uint32_t calls)
 {
     static const struct hash_key key = {1, 2};
-    CHECK_ERR(rpc_shares_new(&key, &(struct rpc_share_limits){connections, connections, calls}, &shares), OK);
+    CHECK_ERR(rpc_shares_new(&key, &(struct rpc_share_limits){connections, connections, calls, OUTPUT_BYTES}, &shares),
+              OK);
     raw_open_with(&r, shares);
 }
 
@@ -128,6 +131,53 @@ TEST(calls_past_the_share_of_a_client_are_refused)
     CHECK_EQ(r.answers[1].grpc_status, 0);
     CHECK_EQ(call_status(NULL), 0);
     drop_peer();
+    finish();
+}
+
+/* ---- answers that nobody takes (abuse catalogue 11) ------------------------------------------------------------------------- */
+
+enum { ANSWER_BYTES = 1 << 20, ASKED = 40 };
+
+static void ask_with_no_window(int32_t interval_us)
+{
+    start(9, 100);
+    raw_greet(&r);
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE("\0\4\0\0\0\0"));
+    raw_run(&r, 10);
+    for (uint32_t i = 0; i < ASKED; i++)
+        raw_ask(&r, 2 * i + 1, ANSWER_BYTES, interval_us);
+}
+
+TEST(answers_that_are_not_taken_keep_their_client_from_asking_for_more)
+{
+    uint32_t refused = 0;
+    ask_with_no_window(0);
+    raw_run(&r, 100);
+    for (uint32_t i = 0; i < ASKED; i++)
+        refused += r.answers[2 * i + 1].grpc_status == 8;
+    CHECK_EQ(refused, ASKED - OUTPUT_BYTES / ANSWER_BYTES);
+    CHECK_EQ(raw_stats(&r)->calls_over_share, refused);
+    for (uint32_t i = 0; i < ASKED - refused; i++)
+        raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, 2 * i + 1, 2 * ANSWER_BYTES);
+    raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, 0, 100 * ANSWER_BYTES);
+    raw_run(&r, 1000);
+    CHECK_EQ(r.answers[1].grpc_status, 0);
+    CHECK_EQ(call_status(NULL), 0);
+    drop_peer();
+    finish();
+}
+
+/* All are let in, and make their answers later. */
+TEST(answers_that_are_not_taken_end_the_connection_at_twice_the_share)
+{
+    ask_with_no_window(100000);
+    raw_run(&r, 50);
+    CHECK_EQ(raw_stats(&r)->calls_in_flight, ASKED);
+    raw_run(&r, 1000);
+    CHECK(r.closed);
+    CHECK_EQ(raw_stats(&r)->abuse_closed, 1);
+    CHECK_STR(r.world.offence, "answers that it does not take");
+    CHECK_EQ(call_status(NULL), 0);
     finish();
 }
 

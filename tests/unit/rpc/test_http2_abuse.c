@@ -1,7 +1,6 @@
 /* Peers that flood, stall and break rules (abuse catalogue 1 to 11): what each costs is bounded, and honest connections of the
  * same server go on. */
 #include "raw.h"
-#include "rpc/grpc_frame.h"
 
 static struct raw r;
 
@@ -399,29 +398,12 @@ TEST(a_header_block_that_does_not_end_is_closed)
     finish();
 }
 
-/* The response of a stream is asked for and not taken. */
-static void ask_for_much(uint32_t stream)
-{
-    static const int32_t size = 1 << 20;
-    struct grpc_testing_response_parameters parameters = {.size = size}, *items[] = {&parameters};
-    struct grpc_testing_streaming_output_call_request request = {.response_parameters = {items, 1, 1}};
-    struct buf body;
-    buf_init(&body, 1 << 16);
-    uint8_t prefix[GRPC_PREFIX_BYTES];
-    grpc_prefix(prefix, false, (uint32_t)pb_encoded_size(&grpc_testing_streaming_output_call_request_pb, &request));
-    buf_put(&body, prefix, sizeof prefix);
-    CHECK_ERR(pb_encode_buf(&grpc_testing_streaming_output_call_request_pb, &request, &body), OK);
-    raw_headers(&r, stream, &(struct raw_request){.path = "/grpc.testing.TestService/StreamingOutputCall"}, false);
-    raw_data(&r, stream, buf_slice(&body), true);
-    buf_fini(&body);
-}
-
 TEST(a_peer_that_takes_nothing_is_closed)
 {
     start();
     raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE("\0\4\0\0\0\0")); /* windows of 0 bytes */
     for (uint32_t i = 0; i < 50; i++)
-        ask_for_much(2 * i + 1);
+        raw_ask(&r, 2 * i + 1, 1 << 20, 0);
     raw_run(&r, LIMIT_WRITE_STALL_MS - 2000);
     CHECK(!r.closed);
     raw_run(&r, 5000);
@@ -433,7 +415,7 @@ TEST(a_peer_that_takes_a_byte_at_a_time_is_closed)
 {
     start();
     raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE("\0\4\0\0\0\0"));
-    ask_for_much(1);
+    raw_ask(&r, 1, 1 << 20, 0);
     for (int i = 0; i < 30 && !r.closed; i++) {
         raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, 1, 1);
         raw_run(&r, 3000);

@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "../harness.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "rpc/share.h"
 
@@ -9,7 +10,7 @@ static struct rpc_shares *shares_of(uint32_t address, uint32_t identity, uint32_
 {
     static const struct hash_key key = {1, 2};
     struct rpc_shares *s = NULL;
-    CHECK_ERR(rpc_shares_new(&key, &(struct rpc_share_limits){address, identity, calls}, &s), OK);
+    CHECK_ERR(rpc_shares_new(&key, &(struct rpc_share_limits){address, identity, calls, 1000}, &s), OK);
     return s;
 }
 
@@ -73,7 +74,7 @@ TEST(unix_sockets_have_no_limit_by_client)
     struct rpc_shares *s = shares_of(1, 1, 1);
     for (int i = 0; i < 10; i++)
         CHECK(!connected(s, "unix:"));
-    CHECK(rpc_share_call(NULL));
+    CHECK_ERR(rpc_share_call(NULL), OK);
     rpc_share_call_end(NULL);
     rpc_shares_free(s);
 }
@@ -83,12 +84,12 @@ TEST(calls_are_counted_over_all_connections_and_may_outlive_them)
     struct rpc_shares *s = shares_of(9, 9, 2);
     int64_t before = mem_live();
     struct rpc_share *a = connected(s, "192.0.2.1:1"), *b = connected(s, "192.0.2.1:2");
-    CHECK(rpc_share_call(a));
-    CHECK(rpc_share_call(b));
-    CHECK(!rpc_share_call(b));
+    CHECK_ERR(rpc_share_call(a), OK);
+    CHECK_ERR(rpc_share_call(b), OK);
+    CHECK_ERR(rpc_share_call(b), ERR_TOO_MANY_CALLS);
     CHECK_EQ(rpc_share_calls(a), 2);
     rpc_share_call_end(a);
-    CHECK(rpc_share_call(a));
+    CHECK_ERR(rpc_share_call(a), OK);
     rpc_share_disconnect(a);
     rpc_share_disconnect(b);
     rpc_share_call_end(a);
@@ -100,13 +101,35 @@ TEST(calls_are_counted_over_all_connections_and_may_outlive_them)
     rpc_shares_free(s);
 }
 
+TEST(who_does_not_take_his_answers_gets_no_more)
+{
+    struct rpc_shares *s = shares_of(9, 9, 9);
+    struct rpc_share *a = connected(s, "192.0.2.1:1"), *b = connected(s, "192.0.2.2:1");
+    rpc_share_output(a, 1001);
+    CHECK_ERR(rpc_share_call(a), ERR_OUTPUT_NOT_TAKEN);
+    CHECK(!rpc_share_is_clogged(a));
+    rpc_share_output(a, 1000);
+    CHECK(rpc_share_is_clogged(a));
+    CHECK_ERR(rpc_share_call(b), OK);
+    rpc_share_call_end(b);
+    rpc_share_output(a, -2001);
+    CHECK_ERR(rpc_share_call(a), OK);
+    rpc_share_call_end(a);
+    rpc_share_output(b, (int64_t)LIMIT_OUTPUT_ALL_BYTES + 1);
+    CHECK_ERR(rpc_share_call(a), ERR_OUTPUT_NOT_TAKEN); /* all together have too much */
+    rpc_share_output(b, -(int64_t)LIMIT_OUTPUT_ALL_BYTES - 1);
+    rpc_share_disconnect(a);
+    rpc_share_disconnect(b);
+    rpc_shares_free(s);
+}
+
 TEST(other_limits_hold_for_what_comes_then)
 {
     struct rpc_shares *s = shares_of(1, 1, 1);
     struct rpc_share *a = connected(s, "192.0.2.1:1");
-    rpc_shares_set(s, &(struct rpc_share_limits){2, 1, 1});
+    rpc_shares_set(s, &(struct rpc_share_limits){2, 1, 1, 1000});
     struct rpc_share *b = connected(s, "192.0.2.1:2");
-    rpc_shares_set(s, &(struct rpc_share_limits){1, 1, 1});
+    rpc_shares_set(s, &(struct rpc_share_limits){1, 1, 1, 1000});
     refused(s, RPC_BY_ADDRESS, "192.0.2.1:3");
     rpc_share_disconnect(a);
     rpc_share_disconnect(b);
@@ -117,7 +140,7 @@ static void *come_and_go(void *context)
 {
     for (int i = 0; i < 2000; i++) {
         struct rpc_share *share = connected(context, i % 2 ? "192.0.2.1:1" : "192.0.2.2:1");
-        CHECK(rpc_share_call(share));
+        CHECK_ERR(rpc_share_call(share), OK);
         rpc_share_disconnect(share);
         rpc_share_call_end(share);
     }
@@ -144,7 +167,7 @@ SCENARIO(a_connection_without_memory_leaves_nothing)
     static const struct hash_key key = {1, 2};
     struct rpc_shares *s = NULL;
     struct rpc_share *share = NULL;
-    enum err e = rpc_shares_new(&key, &(struct rpc_share_limits){1, 1, 1}, &s);
+    enum err e = rpc_shares_new(&key, &(struct rpc_share_limits){1, 1, 1, 1000}, &s);
     if (!e)
         e = rpc_share_connect(s, RPC_BY_ADDRESS, "192.0.2.1:1", &share);
     rpc_share_disconnect(share);
