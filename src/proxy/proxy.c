@@ -257,7 +257,7 @@ struct rpc_share_limits proxy_share_limits(const struct config_proxy_config *roo
 static enum err make_shares(struct proxy *p)
 {
     const struct rpc_share_limits limits = proxy_share_limits(p->snapshot->config->root);
-    return rpc_shares_new(&p->snapshot_options.hash_key, &limits, &p->shares);
+    return rpc_shares_new(&p->snapshot_options.hash_key, p->worker_count, &limits, &p->shares);
 }
 
 /* The first finds the port where it is 0; the others share it. */

@@ -29,8 +29,8 @@ static void refuse(struct connection *c, const char *reason)
 bool connection_admit(struct connection *c)
 {
     struct rpc_server *s = c->server;
-    if (!s->options.shares ||
-        rpc_share_connect(s->options.shares, RPC_BY_ADDRESS, conn_peer_address(c->conn), &c->share) == OK)
+    if (!s->options.shares || rpc_share_connect(s->options.shares, loop_id(s->loop), RPC_BY_ADDRESS,
+                                                conn_peer_address(c->conn), &c->share) == OK)
         return true;
     if (!s->tls && s->refusals < LIMIT_REFUSALS_WAITING) {
         refuse(c, "connections of one address");
@@ -47,7 +47,7 @@ void connection_identify(struct connection *c)
     struct rpc_share *share = NULL;
     if (!shares || !identity || c->refused)
         return;
-    enum err e = rpc_share_connect(shares, RPC_BY_IDENTITY, identity, &share);
+    enum err e = rpc_share_connect(shares, loop_id(c->server->loop), RPC_BY_IDENTITY, identity, &share);
     rpc_share_disconnect(c->share);
     c->share = share;
     if (e)

@@ -1,10 +1,11 @@
-/* Shares by client. A share is in the map while it has a connection or a call; references count both, and the last one is
- * given back under the lock, so that nobody finds a share that is about to be freed.
+/* Shares by client. A client is in the map while a loop has a connection or a call of it.
  *
- * Invariants: refs = connections + calls in flight; connections changes under the lock alone. */
+ * Invariants: a cell is written by its loop alone (its connections with the lock held); loops_in counts the cells that are not
+ * empty and changes under the lock; the last loop to empty its cell frees the client, and by then nobody has a share of it. */
 #include "rpc/share.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,22 +17,36 @@
 
 enum { KEY_BYTES = 512 }; /* longer identities are told apart by their beginnings */
 
+enum { LINE_BYTES = 64 }; /* of a cache; what lies a line apart shares none */
+
 struct rpc_shares {
-    pthread_mutex_t lock;
-    struct map clients; /* struct rpc_share by key */
+    /* Read by every call. */
+    unsigned loops;
     atomic_uint connections_max[2];
     atomic_uint calls_max;
     atomic_uint_fast64_t output_max;
-    atomic_int_fast64_t output; /* of all clients */
+    atomic_int_fast64_t output; /* of all clients; moves where answers wait, which is not the rule */
+    /* Written by every connection. */
+    uint8_t apart[LINE_BYTES];
+    pthread_mutex_t lock;
+    struct map clients; /* struct client by key */
 };
 
+/* A loop's part of a client. */
 struct rpc_share {
-    struct rpc_shares *shares;
-    atomic_uint refs;
-    atomic_uint connections;
+    struct client *client;
+    uint32_t connections;
+    atomic_uint calls;
     atomic_int_fast64_t output;
-    size_t key_size;
-    char key[];
+    uint8_t apart[LINE_BYTES];
+};
+
+struct client {
+    struct rpc_shares *shares;
+    uint32_t connections; /* of all loops */
+    uint32_t loops_in;
+    struct slice key; /* behind the cells */
+    struct rpc_share cells[];
 };
 
 void rpc_shares_set(struct rpc_shares *s, const struct rpc_share_limits *limits)
@@ -42,12 +57,13 @@ void rpc_shares_set(struct rpc_shares *s, const struct rpc_share_limits *limits)
     atomic_store(&s->output_max, limits->output_bytes);
 }
 
-enum err rpc_shares_new(const struct hash_key *secret, const struct rpc_share_limits *limits,
+enum err rpc_shares_new(const struct hash_key *secret, unsigned loops, const struct rpc_share_limits *limits,
                         struct rpc_shares **ret_shares)
 {
     struct rpc_shares *s = mem_zalloc(sizeof *s);
     if (!s)
         return ERR_NOMEM;
+    s->loops = loops;
     pthread_mutex_init(&s->lock, NULL);
     map_init(&s->clients, LIMIT_CONNECTIONS + LIMIT_CALLS_IN_FLIGHT, secret);
     rpc_shares_set(s, limits);
@@ -103,122 +119,160 @@ static struct slice key_of(enum rpc_share_kind kind, const char *name, char key[
 
 /* ---- connections ---------------------------------------------------------------------------------------------------------- */
 
-static enum err add(struct rpc_shares *s, struct slice key, struct rpc_share **ret_share)
+static enum err add(struct rpc_shares *s, struct slice key, struct client **ret_client)
 {
-    struct rpc_share *share = mem_zalloc(sizeof *share + key.size);
-    if (!share)
+    size_t cells = s->loops * sizeof(struct rpc_share);
+    struct client *c = mem_zalloc(sizeof *c + cells + key.size);
+    if (!c)
         return ERR_NOMEM;
-    share->shares = s;
-    share->key_size = key.size;
-    memcpy(share->key, key.data, key.size);
-    enum err e = map_put(&s->clients, slice_of(share->key, key.size), share, NULL);
+    c->shares = s;
+    c->key = slice_of((uint8_t *)c->cells + cells, key.size);
+    memcpy((uint8_t *)c->cells + cells, key.data, key.size);
+    for (unsigned i = 0; i < s->loops; i++)
+        c->cells[i].client = c;
+    enum err e = map_put(&s->clients, c->key, c, NULL);
     if (e)
-        mem_free(share);
+        mem_free(c);
     else
-        *ret_share = share;
+        *ret_client = c;
     return e;
 }
 
-static enum err connect_locked(struct rpc_shares *s, enum rpc_share_kind kind, struct slice key,
+static uint32_t calls_of(const struct rpc_share *share)
+{
+    return atomic_load_explicit(&share->calls, memory_order_relaxed);
+}
+
+static bool is_empty(const struct rpc_share *share)
+{
+    return share->connections == 0 && calls_of(share) == 0;
+}
+
+static enum err connect_locked(struct rpc_shares *s, unsigned loop, enum rpc_share_kind kind, struct slice key,
                                struct rpc_share **ret_share)
 {
-    struct rpc_share *share = map_get(&s->clients, key);
-    if (share && atomic_load(&share->connections) >= atomic_load(&s->connections_max[kind]))
+    struct client *c = map_get(&s->clients, key);
+    if (c && c->connections >= atomic_load(&s->connections_max[kind]))
         return ERR_TOO_MANY_CONNECTIONS;
-    enum err e = share ? OK : add(s, key, &share);
+    enum err e = c ? OK : add(s, key, &c);
     if (e)
         return e;
-    atomic_fetch_add(&share->refs, 1);
-    atomic_fetch_add(&share->connections, 1);
-    *ret_share = share;
+    c->loops_in += is_empty(&c->cells[loop]);
+    c->cells[loop].connections++;
+    c->connections++;
+    *ret_share = &c->cells[loop];
     return OK;
 }
 
-enum err rpc_share_connect(struct rpc_shares *s, enum rpc_share_kind kind, const char *name,
+enum err rpc_share_connect(struct rpc_shares *s, unsigned loop, enum rpc_share_kind kind, const char *name,
                            struct rpc_share **ret_share)
 {
     char room[KEY_BYTES];
+    assert(loop < s->loops);
     if (kind == RPC_BY_ADDRESS && strncmp(name, "unix:", 5) == 0) {
         *ret_share = NULL;
         return OK;
     }
     struct slice key = key_of(kind, name, room);
     pthread_mutex_lock(&s->lock);
-    enum err e = connect_locked(s, kind, key, ret_share);
+    enum err e = connect_locked(s, loop, kind, key, ret_share);
     pthread_mutex_unlock(&s->lock);
     return e;
 }
 
-/* With the lock held. */
-static void give_back(struct rpc_share *share)
+/* With the lock held, after the loop's cell has lost something. */
+static void leave_if_empty(struct rpc_share *share)
 {
-    if (atomic_fetch_sub(&share->refs, 1) > 1)
+    struct client *c = share->client;
+    if (!is_empty(share) || --c->loops_in)
         return;
-    map_remove(&share->shares->clients, slice_of(share->key, share->key_size));
-    mem_free(share);
+    map_remove(&c->shares->clients, c->key);
+    mem_free(c);
 }
 
 void rpc_share_disconnect(struct rpc_share *share)
 {
     if (!share)
         return;
-    struct rpc_shares *s = share->shares;
+    struct rpc_shares *s = share->client->shares;
     pthread_mutex_lock(&s->lock);
-    atomic_fetch_sub(&share->connections, 1);
-    give_back(share);
+    share->connections--;
+    share->client->connections--;
+    leave_if_empty(share);
     pthread_mutex_unlock(&s->lock);
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- calls, and answers that wait ----------------------------------------------------------------------------------------- */
 
 uint32_t rpc_share_calls(const struct rpc_share *share)
 {
-    unsigned refs = atomic_load_explicit(&share->refs, memory_order_relaxed);
-    unsigned connections = atomic_load_explicit(&share->connections, memory_order_relaxed);
-    return refs > connections ? refs - connections : 0;
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < share->client->shares->loops; i++)
+        sum += calls_of(&share->client->cells[i]);
+    return sum;
 }
 
-static bool waits_more_than(const struct rpc_share *share, unsigned times)
+static bool has_too_many_calls(const struct rpc_share *share)
 {
-    uint64_t max = atomic_load_explicit(&share->shares->output_max, memory_order_relaxed);
-    return atomic_load_explicit(&share->output, memory_order_relaxed) > (int64_t)(max * times);
+    const struct rpc_shares *s = share->client->shares;
+    uint32_t max = atomic_load_explicit(&s->calls_max, memory_order_relaxed);
+    return calls_of(share) >= max / s->loops && rpc_share_calls(share) >= max;
+}
+
+static int64_t output_of(const struct rpc_share *share)
+{
+    return atomic_load_explicit(&share->output, memory_order_relaxed);
+}
+
+static int64_t output_of_client(const struct rpc_share *share)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < share->client->shares->loops; i++)
+        sum += output_of(&share->client->cells[i]);
+    return sum;
+}
+
+static bool has_waiting_more_than(const struct rpc_share *share, unsigned times)
+{
+    const struct rpc_shares *s = share->client->shares;
+    int64_t max = (int64_t)atomic_load_explicit(&s->output_max, memory_order_relaxed) * times;
+    return output_of(share) > max / s->loops && output_of_client(share) > max;
 }
 
 enum err rpc_share_call(struct rpc_share *share)
 {
     if (!share)
         return OK;
-    struct rpc_shares *s = share->shares;
-    if (rpc_share_calls(share) >= atomic_load_explicit(&s->calls_max, memory_order_relaxed))
+    const struct rpc_shares *s = share->client->shares;
+    if (has_too_many_calls(share))
         return ERR_TOO_MANY_CALLS;
-    if (waits_more_than(share, 1) || atomic_load_explicit(&s->output, memory_order_relaxed) > LIMIT_OUTPUT_ALL_BYTES)
+    if (has_waiting_more_than(share, 1) ||
+        atomic_load_explicit(&s->output, memory_order_relaxed) > LIMIT_OUTPUT_ALL_BYTES)
         return ERR_OUTPUT_NOT_TAKEN;
-    atomic_fetch_add_explicit(&share->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&share->calls, calls_of(share) + 1, memory_order_relaxed);
     return OK;
-}
-
-void rpc_share_output(struct rpc_share *share, int64_t bytes)
-{
-    atomic_fetch_add_explicit(&share->output, bytes, memory_order_relaxed);
-    atomic_fetch_add_explicit(&share->shares->output, bytes, memory_order_relaxed);
-}
-
-bool rpc_share_is_clogged(const struct rpc_share *share)
-{
-    return waits_more_than(share, 2);
 }
 
 void rpc_share_call_end(struct rpc_share *share)
 {
     if (!share)
         return;
-    unsigned refs = atomic_load_explicit(&share->refs, memory_order_relaxed);
-    while (refs > 1)
-        if (atomic_compare_exchange_weak_explicit(&share->refs, &refs, refs - 1, memory_order_release,
-                                                  memory_order_relaxed))
-            return;
-    struct rpc_shares *s = share->shares;
+    atomic_store_explicit(&share->calls, calls_of(share) - 1, memory_order_relaxed);
+    if (!is_empty(share))
+        return;
+    struct rpc_shares *s = share->client->shares;
     pthread_mutex_lock(&s->lock);
-    give_back(share);
+    leave_if_empty(share);
     pthread_mutex_unlock(&s->lock);
+}
+
+void rpc_share_output(struct rpc_share *share, int64_t bytes)
+{
+    atomic_store_explicit(&share->output, output_of(share) + bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&share->client->shares->output, bytes, memory_order_relaxed);
+}
+
+bool rpc_share_is_clogged(const struct rpc_share *share)
+{
+    return has_waiting_more_than(share, 2);
 }

@@ -2,13 +2,18 @@
  * certificate, its address (of IPv6 the first 64 bits, which one customer has). A connection counts for its address from accept
  * on, and for its identity instead once that is proven.
  *
- *   rpc_shares_new(&key, &limits, &shares);            one for all servers of a process
- *   e = rpc_share_connect(shares, RPC_BY_ADDRESS, "192.0.2.1:4000", &share);
+ *   rpc_shares_new(&key, loops, &limits, &shares);     one for all servers of a process
+ *   e = rpc_share_connect(shares, loop_id, RPC_BY_ADDRESS, "192.0.2.1:4000", &share);
  *   e = rpc_share_call(share); … rpc_share_call_end(share);
  *   rpc_share_output(share, +bytes); … rpc_share_output(share, -bytes);
  *   rpc_share_disconnect(share);                       calls may end later
  *
- * Thread: any. Connecting and disconnecting take a lock; a call costs an atomic addition at either end. */
+ * Each loop has a cell of its own for each client, so that calls touch no line of memory that another core writes: the others'
+ * cells are read only where this one holds more than its even part of a limit. So calls and bytes are limited to twice the number
+ * at the most where a client comes over several loops, and exactly where it comes over one; connections always exactly.
+ *
+ * Thread: a share belongs to the loop that it was asked for; making, freeing and setting: any. Connecting and disconnecting take
+ * a lock. */
 #ifndef PRISM_RPC_SHARE_H
 #define PRISM_RPC_SHARE_H
 
@@ -29,16 +34,17 @@ struct rpc_share_limits {
 
 enum rpc_share_kind { RPC_BY_ADDRESS, RPC_BY_IDENTITY };
 
-enum err rpc_shares_new(const struct hash_key *, const struct rpc_share_limits *, struct rpc_shares **ret_shares)
-    __attribute__((warn_unused_result));
+/* loops: their ids are below. */
+enum err rpc_shares_new(const struct hash_key *, unsigned loops, const struct rpc_share_limits *,
+                        struct rpc_shares **ret_shares) __attribute__((warn_unused_result));
 void rpc_shares_free(struct rpc_shares *); /* no connection and no call is left; NULL is fine */
 /* For what comes from now on; what there is stays. */
 void rpc_shares_set(struct rpc_shares *, const struct rpc_share_limits *);
 
 /* name: "HOST:PORT" as conn_peer_address has it, or an identity. NULL for unix sockets, which have no limit but the server's.
  * ERR_TOO_MANY_CONNECTIONS, ERR_NOMEM. */
-enum err rpc_share_connect(struct rpc_shares *, enum rpc_share_kind, const char *name, struct rpc_share **ret_share)
-    __attribute__((warn_unused_result));
+enum err rpc_share_connect(struct rpc_shares *, unsigned loop, enum rpc_share_kind, const char *name,
+                           struct rpc_share **ret_share) __attribute__((warn_unused_result));
 void rpc_share_disconnect(struct rpc_share *); /* NULL is fine */
 /* While a connection of the share is there. ERR_TOO_MANY_CALLS: the client has as many in flight as it may;
  * ERR_OUTPUT_NOT_TAKEN: it, or all clients together, have so many bytes waiting. NULL: OK. */

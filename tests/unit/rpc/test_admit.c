@@ -10,8 +10,9 @@ static struct rpc_shares *shares;
 static void start(uint32_t connections, uint32_t calls)
 {
     static const struct hash_key key = {1, 2};
-    CHECK_ERR(rpc_shares_new(&key, &(struct rpc_share_limits){connections, connections, calls, OUTPUT_BYTES}, &shares),
-              OK);
+    CHECK_ERR(
+        rpc_shares_new(&key, 1, &(struct rpc_share_limits){connections, connections, calls, OUTPUT_BYTES}, &shares),
+        OK);
     raw_open_with(&r, shares);
 }
 
