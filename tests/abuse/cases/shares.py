@@ -94,7 +94,7 @@ def a_crowd_of_one_identity_has_its_share_and_others_theirs():
 def calls_past_the_share_of_a_client_are_refused_and_others_served():
     """Streams that are open without end, over 3 connections."""
     calls = 150
-    with proxy("clients: {calls: %d}\n" % calls) as p, contextlib.ExitStack() as stack:
+    with proxy("clients: {calls: %d}\n" % calls, args=["--workers", "1"]) as p, contextlib.ExitStack() as stack:
         peers = [stack.enter_context(Peer(p.listen, GET, "memory")) for _ in range(3)]
         for i in range(calls):
             peers[i % 3].headers(2 * (i // 3) + 1)
