@@ -239,7 +239,7 @@ static void report(struct guarded *g, enum err e)
 static enum retry_safety safety_of(const struct call *call)
 {
     const struct pb_method *m = call->method->pb;
-    return m->idempotent || !m->mutation || call->idempotency_key.size ? RETRY_SAFE : RETRY_UNSAFE;
+    return m->idempotent || (m->mutation && call->idempotency_key.size) ? RETRY_SAFE : RETRY_UNSAFE;
 }
 
 /* Under the lock: takes from the budget. */

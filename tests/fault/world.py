@@ -24,6 +24,9 @@ class PostgresKind:
     def connection(self, address):
         return self.server.url().replace(self.address, address)
 
+    def kill_and_start(self):
+        self.server.restart("kill")
+
     def stop(self):
         self.server.remove()
 
@@ -37,6 +40,10 @@ class RedisKind:
 
     def connection(self, address):
         return "redis://%s/0" % address
+
+    def kill_and_start(self):
+        self.server.kill()
+        self.server.start()
 
     def stop(self):
         self.server.stop()

@@ -1,0 +1,72 @@
+"""Case 65: histories of each key, checked for linearizability (tests/proof/linear.h), while the backend is killed and started again,
+cut off, and its connections are reset."""
+import json
+import os
+import subprocess
+
+from harness.api import ROOT
+from harness.case import check, same
+from world import SCALE, Setup, on_backends
+
+HISTORIES, OPERATIONS = 40, 800
+SETTINGS = "breaker: {failures: 0}, retry: {max_attempts: 3, budget_percent: 100}"
+
+
+def history_program():
+    subprocess.run(["make", "-s", "build/proof/history"], cwd=ROOT, check=True)
+    return os.path.join(ROOT, "build", "proof", "history")
+
+
+def histories_during(setup, seed, trouble):
+    """Runs histories of keys of their own (the seed names them) until they end, with trouble(n) again and again meanwhile; what the program counted, and how much trouble."""
+    command = [history_program(), "--address", setup.proxy.listen, "--namespace", "far", "--histories", str(round(HISTORIES * SCALE)),
+               "--operations", str(OPERATIONS), "--seed", str(seed)]
+    troubles = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        while program.poll() is None:
+            trouble(troubles)
+            troubles += 1
+            try:
+                program.wait(0.05)
+            except subprocess.TimeoutExpired:
+                pass
+        out, said = program.communicate()
+    result = json.loads(out.splitlines()[-1])
+    check(result["ok"], "%s\n%s" % (result, said))
+    return result, troubles
+
+
+def expect_trouble(result, troubles):
+    same(result["violations"], 0)
+    check(troubles >= 3 and result["unanswered"] + result["not_executed"] > 0, (troubles, result))
+
+
+@on_backends()
+def connections_are_reset(kind):
+    with Setup(kind, namespace_options=SETTINGS) as s:
+        expect_trouble(*histories_during(s, 1000, lambda n: s.relay.cut("rst", part=(n % 2 + 1) / 2)))
+
+
+@on_backends()
+def answers_are_lost(kind):
+    with Setup(kind, namespace_options=SETTINGS) as s:
+        expect_trouble(*histories_during(s, 2000, lambda n: s.relay.set(cut_on_answer=(0.02, 0)[n % 2])))
+
+
+@on_backends()
+def it_is_cut_off_and_comes_back(kind):
+    with Setup(kind, namespace_options=SETTINGS) as s:
+        def trouble(n):
+            if n % 2:
+                s.relay.clear()
+            else:
+                s.relay.set(refuse=True, down={"black_hole": True}, up={"black_hole": True})
+                s.relay.cut("rst")
+        expect_trouble(*histories_during(s, 3000, trouble))
+
+
+@on_backends()
+def it_is_killed_and_started_again(kind):
+    """Acknowledged is on the disk: Redis with appendfsync always, PostgreSQL as it comes."""
+    with Setup(kind, namespace_options=SETTINGS) as s:
+        expect_trouble(*histories_during(s, 4000, lambda n: kind.kill_and_start()))
