@@ -1,14 +1,16 @@
 /* prism-loadtest: how fast does a gRPC server answer? This header is what its files share.
  *
- *   main ──▶ options.c: command line ──▶ plan.c: methods, templates of requests ──▶ run.c: calls ──▶ report.c, chart.c
+ *   main ──▶ options.c: command line ──▶ plan.c, reflect.c: methods, templates of requests
+ *        ──▶ threads.c: shares ──▶ run.c: calls of one thread ──▶ report.c, chart.c
  *
  *   closed loop:  each of connections × streams callers sends its next call when the last has been answered
  *   open loop:    calls are due by a schedule (base/pace.h), whatever the server does; latency counts from the scheduled time
  *
- * One thread, one loop. Whatever is measured lies in struct run; results go to standard output, all else to standard error. */
+ * Each thread has a loop, connections, a plan and a result of its own. Results go to standard output, all else to standard error. */
 #ifndef PRISM_CMD_PRISM_LOADTEST_LOADTEST_H
 #define PRISM_CMD_PRISM_LOADTEST_LOADTEST_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/diag.h"
@@ -18,17 +20,27 @@
 #include "rpc/client.h"
 #include "rpc/random.h"
 
-enum { PATCHES_MAX = 16, ITEMS_MAX = 8, CONNECTIONS_MAX = 10000, STREAMS_MAX = 10000, SLOTS_MAX = 100000 };
+enum {
+    PATCHES_MAX = 16,
+    ITEMS_MAX = 8,
+    CONNECTIONS_MAX = 10000,
+    STREAMS_MAX = 10000,
+    SLOTS_MAX = 100000,
+    THREADS_MAX = 64,
+    MESSAGES_MAX = 1000000,
+};
 
 enum output { OUTPUT_TABLE, OUTPUT_JSON };
 
 struct options {
     const char *address, *name_space, *method, *request, *mix, *svg;
     const char *ca_file;
-    bool tls, insecure, fill, quiet;
+    bool tls, insecure, fill, quiet, reflect;
     bool help, version;
     enum output output;
     uint64_t connections, streams; /* callers are their product */
+    uint64_t threads;              /* at most as many as connections */
+    uint64_t messages;             /* a call sends, where the method takes a stream */
     uint64_t keys, size;           /* of the mix: key space, bytes of a value */
     double rate_from, rate_to;     /* 0: closed loop */
     int64_t ramp_ns, duration_ns, warmup_ns, timeout_ns;
@@ -63,16 +75,21 @@ struct item {
 struct plan {
     struct item items[ITEMS_MAX];
     unsigned item_count;
-    unsigned weight;  /* of all */
-    struct item fill; /* method NULL: none */
+    unsigned weight;      /* of all */
+    struct item fill;     /* method NULL: none */
+    struct pb_pool *pool; /* types that the server told of; NULL: none */
 };
 /* plan.c. Everything lives in the arena but the histograms: plan_fini. ERR_USAGE, ERR_METHOD_UNKNOWN, ERR_JSON_MALFORMED. */
 enum err plan_make(const struct options *, struct arena *, struct diag *, struct plan *ret_plan);
 void plan_fini(struct plan *);
+/* reflect.c: a service by its full name or the end of it, from the server. The pool is the caller's and holds the service.
+ * ERR_METHOD_UNKNOWN, errors of the connection. Blocks. */
+enum err reflect_service(const struct options *, struct slice name, struct arena *, struct diag *,
+                         struct pb_pool **ret_pool, const struct pb_service **ret_service);
 /* The request of one call, valid until the next of this template. */
 struct slice template_next(struct template *, uint64_t sequence, uint64_t random);
 
-/* run.c: what came out. */
+/* What came out. */
 struct result {
     struct hdr *total; /* latency of all items */
     struct hdr *lag;   /* open loop: sent after it was due, nanoseconds */
@@ -81,10 +98,29 @@ struct result {
     uint64_t unsent; /* open loop: due, but there was no free caller until the end */
     uint64_t errors[ERR_COUNT];
 };
-/* Calls until the duration has passed, or SIGINT. An error of its own: ERR_CONNECT_FAILED, ERR_NOMEM…; calls that the server
- * refused are counted in the result. */
-enum err run_load(const struct options *, struct plan *, struct diag *, struct result *ret_result);
 void result_fini(struct result *);
+
+/* What threads have in common. */
+struct progress {
+    atomic_uint_fast64_t answered, failed; /* written by one thread */
+    uint8_t apart[48];
+};
+struct shared {
+    unsigned threads;
+    atomic_uint filled; /* threads that have */
+    atomic_bool stop;   /* one has failed, or SIGINT */
+    struct progress progress[THREADS_MAX];
+};
+struct part {
+    unsigned index;
+    uint64_t fill; /* keys to set before */
+    struct shared *shared;
+};
+/* run.c: the calls of one thread, which counts with its own plan. */
+enum err run_part(const struct part *, const struct options *, struct plan *, struct diag *, struct result *ret_result);
+/* threads.c: calls until the duration has passed, or SIGINT. An error of its own: ERR_CONNECT_FAILED, ERR_NOMEM…; calls that the
+ * server refused are counted in the result. */
+enum err run_load(const struct options *, struct plan *, struct diag *, struct result *ret_result);
 
 /* report.c */
 void report_table(const struct options *, const struct plan *, const struct result *, FILE *);

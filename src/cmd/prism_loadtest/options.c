@@ -17,7 +17,11 @@ static const char help[] =
     "  --size BYTES               of a value that the mix sets; default 100\n"
     "  --keys N                   keys that the mix uses, and below which {{random}} stays; default 10000\n"
     "  --fill                     set every key once before\n"
-    "  --method NAME              keyvalue_basic/Get, KeyValueBasic/Get or the full path; unary or server-streaming\n"
+    "  --method NAME              keyvalue_basic/Get, KeyValueBasic/Get or the full path, with or without streams; "
+    "one\n"
+    "                             that this build does not know is asked of the server by reflection\n"
+    "  --reflect                  asks the server even for those that it knows\n"
+    "  --messages N               that a call sends where the method takes a stream; default 1\n"
     "  --request JSON             its request; default {}. In strings {{seq}} becomes the number of the call and "
     "{{random}}\n"
     "                             a random one, both of 12 digits. For a field of bytes write \"text:...\", or base64\n"
@@ -25,6 +29,7 @@ static const char help[] =
     "How:\n"
     "  --connections N            default 1\n"
     "  --streams N                calls in flight on each; default 1\n"
+    "  --threads N                that share the connections; default 1\n"
     "  --rate N                   open loop: N calls a second, whatever the server does; latency counts from the time "
     "at\n"
     "                             which a call was due. Without it: closed loop, a caller sends when it was answered\n"
@@ -68,6 +73,9 @@ enum {
     OPTION_REQUEST,
     OPTION_CONNECTIONS,
     OPTION_STREAMS,
+    OPTION_THREADS,
+    OPTION_MESSAGES,
+    OPTION_REFLECT,
     OPTION_RATE,
     OPTION_RAMP,
     OPTION_DURATION,
@@ -92,6 +100,9 @@ static const struct option table[] = {
     {"request", required_argument, NULL, OPTION_REQUEST},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
     {"streams", required_argument, NULL, OPTION_STREAMS},
+    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"messages", required_argument, NULL, OPTION_MESSAGES},
+    {"reflect", no_argument, NULL, OPTION_REFLECT},
     {"rate", required_argument, NULL, OPTION_RATE},
     {"ramp", required_argument, NULL, OPTION_RAMP},
     {"duration", required_argument, NULL, OPTION_DURATION},
@@ -183,6 +194,8 @@ static bool take_text(struct options *o, int option)
     case OPTION_METHOD:
         o->method = optarg;
         return true;
+    case OPTION_REFLECT:
+        return o->reflect = true;
     case OPTION_REQUEST:
         o->request = optarg;
         return true;
@@ -224,6 +237,10 @@ static enum err take_value(struct options *o, int option, struct diag *diag)
         return read_count(diag, "connections", optarg, 1, CONNECTIONS_MAX, &o->connections);
     case OPTION_STREAMS:
         return read_count(diag, "streams", optarg, 1, STREAMS_MAX, &o->streams);
+    case OPTION_THREADS:
+        return read_count(diag, "threads", optarg, 1, THREADS_MAX, &o->threads);
+    case OPTION_MESSAGES:
+        return read_count(diag, "messages", optarg, 0, MESSAGES_MAX, &o->messages);
     case OPTION_RATE:
         return read_constant(diag, optarg, o);
     case OPTION_RAMP:
@@ -249,6 +266,9 @@ static enum err check(const struct options *o, int argc, char **argv, struct dia
         return diag_set(diag, ERR_USAGE, "--method and --mix exclude each other");
     if (o->request && !o->method)
         return diag_set(diag, ERR_USAGE, "--request belongs to --method");
+    if (o->threads > o->connections)
+        return diag_set(diag, ERR_USAGE, "--threads %llu is more than --connections %llu: each thread needs one",
+                        (unsigned long long)o->threads, (unsigned long long)o->connections);
     if (o->connections * o->streams > SLOTS_MAX)
         return diag_set(diag, ERR_USAGE, "more than %d calls in flight", SLOTS_MAX);
     return OK;
@@ -267,6 +287,8 @@ enum err options_parse(int argc, char **argv, struct diag *diag, struct options 
                         .name_space = environment("PRISM_NAMESPACE", "default"),
                         .connections = 1,
                         .streams = 1,
+                        .threads = 1,
+                        .messages = 1,
                         .keys = KEYS,
                         .size = VALUE_BYTES,
                         .duration_ns = 10ll * SECOND_NS,

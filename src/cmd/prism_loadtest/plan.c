@@ -1,4 +1,4 @@
-/* What is called: methods found in the tables of this build, requests made once from JSON.
+/* What is called: methods found in the tables of this build or asked of the server, requests made once from JSON.
  *
  * A request is expanded with marks of 12 bytes where {{seq}} and {{random}} stand, encoded, and the marks are found again in
  * the bytes: a call then only writes its digits there. Marks are 0x7f and letters, which no base64 and no number is. */
@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "loadtest.h"
+#include "pb/descriptor.h"
 
 enum { DIGITS = 12 };
 static const char mark_seq[] = "\177sequence\177\177\177", mark_random[] = "\177random\177\177\177\177\177";
@@ -117,6 +118,14 @@ struct slice template_next(struct template *t, uint64_t sequence, uint64_t rando
     return slice_of(t->bytes, t->size);
 }
 
+/* Whom to ask for methods that this build does not know. */
+struct asking {
+    const struct options *options;
+    struct arena *arena;
+    struct diag *diag;
+    struct plan *plan;
+};
+
 /* --- methods --------------------------------------------------------------------------------------------------------- */
 
 /* By interface id, full name, or the end of the full name from a dot on. */
@@ -140,19 +149,38 @@ static const struct pb_method *method_in(const struct pb_file *file, struct slic
     return NULL;
 }
 
-static enum err find_method(const char *text, struct diag *diag, const struct pb_method **ret_method)
+static const struct pb_method *method_known(struct slice service, const char *method)
+{
+    const struct pb_method *found = NULL;
+    for (const struct pb_file *const *f = pb_files; *f && !found; f++)
+        found = method_in(*f, service, method);
+    return found;
+}
+
+static enum err ask_for_method(struct asking *a, struct slice name, const char *method,
+                               const struct pb_method **ret_method)
+{
+    const struct pb_service *service;
+    enum err e = reflect_service(a->options, name, a->arena, a->diag, &a->plan->pool, &service);
+    for (uint32_t i = 0; !e && i < service->method_count && !*ret_method; i++)
+        if (strcmp(service->methods[i].name, method) == 0)
+            *ret_method = &service->methods[i];
+    return e;
+}
+
+/* In the tables of this build, else, or where that was asked for, the server's. */
+static enum err find_method(struct asking *a, const char *text, const struct pb_method **ret_method)
 {
     const char *name = text + (*text == '/'), *slash = strchr(name, '/');
     if (!slash)
-        return diag_set(diag, ERR_USAGE, "--method is Service/Method, such as keyvalue_basic/Get; not \"%s\"", text);
-    const struct pb_method *found = NULL;
-    for (const struct pb_file *const *f = pb_files; *f && !found; f++)
-        found = method_in(*f, slice_of(name, (size_t)(slash - name)), slash + 1);
+        return diag_set(a->diag, ERR_USAGE, "--method is Service/Method, such as keyvalue_basic/Get; not \"%s\"", text);
+    struct slice service = slice_of(name, (size_t)(slash - name));
+    const struct pb_method *found = a->options->reflect ? NULL : method_known(service, slash + 1);
+    enum err e = found ? OK : ask_for_method(a, service, slash + 1, &found);
+    if (e)
+        return e;
     if (!found)
-        return diag_set(diag, ERR_METHOD_UNKNOWN, "there is no method \"%s\"; prismctl services lists them", text);
-    if (found->client_streaming)
-        return diag_set(diag, ERR_USAGE, "%s takes a stream; only unary and server-streaming methods are called here",
-                        text);
+        return diag_set(a->diag, ERR_METHOD_UNKNOWN, "there is no method \"%s\"; prismctl services lists them", text);
     *ret_method = found;
     return OK;
 }
@@ -174,28 +202,28 @@ static const struct preset {
 static const struct preset preset_fill = {"fill", "keyvalue_basic/Set",
                                           "{\"key\":\"text:loadtest/{{seq}}\",\"value\":\"text:", true};
 
-static enum err make_item(const char *name, const char *method, const char *request, unsigned weight,
-                          struct arena *arena, struct diag *diag, struct item *item)
+static enum err make_item(struct asking *a, const char *name, const char *method, const char *request, unsigned weight,
+                          struct item *item)
 {
     *item = (struct item){.name = name, .weight = weight};
-    enum err e = find_method(method, diag, &item->method);
+    enum err e = find_method(a, method, &item->method);
     if (!e)
-        e = make_template(item->method, request, arena, diag, &item->request);
+        e = make_template(item->method, request, a->arena, a->diag, &item->request);
     return e ? e : hdr_new(&item->latency);
 }
 
-static enum err make_preset(const struct options *o, const struct preset *p, unsigned weight, struct arena *arena,
-                            struct diag *diag, struct item *item)
+static enum err make_preset(struct asking *a, const struct preset *p, unsigned weight, struct item *item)
 {
-    char *value = arena_alloc(arena, o->size + 1);
+    const struct options *o = a->options;
+    char *value = arena_alloc(a->arena, o->size + 1);
     const char *request = p->request;
     if (!value)
         return ERR_NOMEM;
     memset(value, 'v', o->size);
     value[o->size] = 0;
     if (p->value)
-        request = arena_printf(arena, "%s%s\"}", p->request, value);
-    return request ? make_item(p->name, p->method, request, weight, arena, diag, item) : ERR_NOMEM;
+        request = arena_printf(a->arena, "%s%s\"}", p->request, value);
+    return request ? make_item(a, p->name, p->method, request, weight, item) : ERR_NOMEM;
 }
 
 static const struct preset *preset_named(struct slice name)
@@ -207,29 +235,29 @@ static const struct preset *preset_named(struct slice name)
 }
 
 /* One "get=90" of the mix; without a number the weight is 1. */
-static enum err add_part(const struct options *o, struct slice part, struct arena *arena, struct diag *diag,
-                         struct plan *plan)
+static enum err add_part(struct asking *a, struct slice part)
 {
+    struct plan *plan = a->plan;
     enum { WEIGHT_MAX = 1000000 };
     const uint8_t *equals = memchr(part.data, '=', part.size);
     struct slice name = equals ? slice_take(part, (size_t)(equals - part.data)) : part;
     unsigned long weight = equals ? strtoul((const char *)equals + 1, NULL, 10) : 1;
     const struct preset *p = preset_named(name);
     if (!p || !weight || weight > WEIGHT_MAX || plan->item_count == ITEMS_MAX)
-        return diag_set(diag, ERR_USAGE,
+        return diag_set(a->diag, ERR_USAGE,
                         "--mix is a list such as get=90,set=10 of get, set, delete, exists, scan; not \"%.*s\"",
                         SLICE_ARG(part));
     plan->weight += (unsigned)weight;
-    return make_preset(o, p, (unsigned)weight, arena, diag, &plan->items[plan->item_count++]);
+    return make_preset(a, p, (unsigned)weight, &plan->items[plan->item_count++]);
 }
 
-static enum err make_mix(const struct options *o, struct arena *arena, struct diag *diag, struct plan *plan)
+static enum err make_mix(struct asking *a)
 {
-    const char *text = o->mix ? o->mix : "get=90,set=10";
+    const char *text = a->options->mix ? a->options->mix : "get=90,set=10";
     enum err e = OK;
     while (!e) {
         size_t size = strcspn(text, ",");
-        e = add_part(o, slice_of(text, size), arena, diag, plan);
+        e = add_part(a, slice_of(text, size));
         if (!text[size])
             break;
         text += size + 1;
@@ -240,17 +268,18 @@ static enum err make_mix(const struct options *o, struct arena *arena, struct di
 enum err plan_make(const struct options *o, struct arena *arena, struct diag *diag, struct plan *ret_plan)
 {
     struct plan plan = {.item_count = 0};
+    struct asking a = {o, arena, diag, &plan};
     enum err e;
     if (o->method) {
         plan.item_count = plan.weight = 1;
-        e = make_item(o->method, o->method, o->request ? o->request : "{}", 1, arena, diag, &plan.items[0]);
+        e = make_item(&a, o->method, o->method, o->request ? o->request : "{}", 1, &plan.items[0]);
         if (e == ERR_JSON_MALFORMED)
             diag_wrap(diag, "--request");
     } else {
-        e = make_mix(o, arena, diag, &plan);
+        e = make_mix(&a);
     }
     if (!e && o->fill)
-        e = make_preset(o, &preset_fill, 1, arena, diag, &plan.fill);
+        e = make_preset(&a, &preset_fill, 1, &plan.fill);
     if (e)
         plan_fini(&plan);
     else
@@ -263,4 +292,5 @@ void plan_fini(struct plan *plan)
     for (unsigned i = 0; i < plan->item_count; i++)
         hdr_free(plan->items[i].latency);
     hdr_free(plan->fill.latency);
+    pb_pool_free(plan->pool);
 }

@@ -65,6 +65,8 @@ static void print_title(const struct options *o, const struct result *r, FILE *o
         fprintf(out, ", %g to %g calls/s", o->rate_from, o->rate_to);
     else if (o->rate_to > 0)
         fprintf(out, ", %g calls/s", o->rate_to);
+    if (o->threads > 1)
+        fprintf(out, ", %llu threads", (unsigned long long)o->threads);
     fprintf(out, ", %.1f s\n\n", r->seconds);
 }
 
@@ -77,14 +79,14 @@ void report_table(const struct options *o, const struct plan *plan, const struct
     for (unsigned i = 0; i < plan->item_count; i++) {
         const struct item *item = &plan->items[i];
         messages += item->messages;
-        streams |= item->method->server_streaming;
+        streams |= item->method->server_streaming || item->method->client_streaming;
         print_row(o->method ? item->method->name : item->name, item->latency, per_second(r, hdr_count(item->latency)),
                   out);
     }
     if (plan->item_count > 1)
         print_row("all", r->total, per_second(r, hdr_count(r->total)), out);
     if (streams)
-        fprintf(out, "messages: %llu, %.0f/s\n", (unsigned long long)messages, per_second(r, messages));
+        fprintf(out, "messages received: %llu, %.0f/s\n", (unsigned long long)messages, per_second(r, messages));
     if (o->rate_to > 0)
         print_lag(r, out);
     print_errors(r, out);
@@ -132,6 +134,7 @@ static void put_setting(struct json *j, const struct options *o)
     json_key(j, "loop"), json_text(j, loop_name(o));
     json_key(j, "connections"), json_uint(j, o->connections);
     json_key(j, "streams"), json_uint(j, o->streams);
+    json_key(j, "threads"), json_uint(j, o->threads);
     if (o->rate_to > 0) {
         json_key(j, "rate_from"), json_double(j, o->rate_from);
         json_key(j, "rate_to"), json_double(j, o->rate_to);

@@ -31,6 +31,8 @@ struct slot {
 };
 
 struct run {
+    const struct part *part;
+    struct shared *shared;
     const struct options *options;
     struct plan *plan;
     struct diag *diag;
@@ -44,11 +46,12 @@ struct run {
     struct random_ids random;
     struct pace pace;
     struct hdr *recent; /* since the last progress line */
-    uint64_t sequence, fill_left, fill_waiting;
+    uint64_t sequence;  /* of this thread's calls: its index, and on by the number of threads */
+    uint64_t fill_left, fill_waiting, shown_answered;
     uint64_t begin_ns, measure_ns, end_ns, last_end_ns, shown_ns;
     struct timer tick;
     struct timer due;
-    bool measuring, over, interrupted, progress;
+    bool measuring, over, filled, progress;
     enum err fatal;
 };
 
@@ -96,11 +99,14 @@ static void count_failure(struct slot *s, unsigned status, const struct diag *di
     r->result->errors[e]++;
     r->result->failed++;
     s->item->failed++;
+    atomic_store_explicit(&r->shared->progress[r->part->index].failed, r->result->failed, memory_order_relaxed);
 }
 
 static void count_success(struct slot *s, uint64_t now)
 {
     struct run *r = s->run;
+    atomic_uint_fast64_t *answered = &r->shared->progress[r->part->index].answered;
+    atomic_store_explicit(answered, atomic_load_explicit(answered, memory_order_relaxed) + 1, memory_order_relaxed);
     hdr_add(r->recent, now - s->from_ns);
     if (!s->measured)
         return;
@@ -139,6 +145,17 @@ static struct item *pick(struct run *r)
     return &p->items[i];
 }
 
+/* One, or where the method takes a stream as many as were asked for; what the window does not take waits in the client. */
+static void send_messages(struct run *r, struct item *item, struct rpc_client_call *call)
+{
+    uint64_t count = item->method->client_streaming ? r->options->messages : 1;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t random = random_next(&r->random) % r->options->keys;
+        rpc_client_send(call, template_next(&item->request, r->sequence, random));
+        r->sequence += r->shared->threads;
+    }
+}
+
 static void send(struct run *r, struct item *item, uint64_t from_ns, bool measured)
 {
     static const struct rpc_client_events events = {.on_message = on_message, .on_end = on_end};
@@ -158,7 +175,7 @@ static void send(struct run *r, struct item *item, uint64_t from_ns, bool measur
         return;
     }
     r->fill_waiting += item == &r->plan->fill;
-    rpc_client_send(call, template_next(&item->request, r->sequence++, random_next(&r->random) % r->options->keys));
+    send_messages(r, item, call);
     rpc_client_send_end(call);
 }
 
@@ -178,11 +195,18 @@ static void dispatch_closed(struct run *r)
         send(r, pick(r), now, now >= r->measure_ns);
 }
 
+/* Threads take turns: the calls of all of them are due evenly. */
+static uint64_t turn_of(const struct run *r, uint64_t begin_ns)
+{
+    double all = r->options->rate_from * r->shared->threads;
+    return begin_ns + (uint64_t)(1e9 * r->part->index / all);
+}
+
 /* The ramp begins with the measuring; the warm-up has the rate that it begins with. */
 static void start_measuring(struct run *r)
 {
     const struct options *o = r->options;
-    pace_init(&r->pace, o->rate_from, o->rate_to, (uint64_t)o->ramp_ns, r->measure_ns);
+    pace_init(&r->pace, o->rate_from, o->rate_to, (uint64_t)o->ramp_ns, turn_of(r, r->measure_ns));
     r->measuring = true;
 }
 
@@ -208,9 +232,18 @@ static void begin(struct run *r)
     r->measure_ns = r->begin_ns + (uint64_t)o->warmup_ns;
     r->end_ns = r->measure_ns + (uint64_t)o->duration_ns;
     r->last_end_ns = r->measure_ns;
-    r->sequence = 0;
+    r->sequence = r->part->index;
     if (is_open_loop(r))
-        pace_init(&r->pace, o->rate_from, o->rate_from, 0, r->begin_ns);
+        pace_init(&r->pace, o->rate_from, o->rate_from, 0, turn_of(r, r->begin_ns));
+}
+
+/* Nobody measures while another one fills. */
+static bool all_have_filled(struct run *r)
+{
+    if (!r->filled)
+        atomic_fetch_add(&r->shared->filled, 1);
+    r->filled = true;
+    return atomic_load(&r->shared->filled) == r->shared->threads;
 }
 
 static void dispatch(struct run *r)
@@ -219,6 +252,8 @@ static void dispatch(struct run *r)
         fill(r);
         return;
     }
+    if (!r->begin_ns && !all_have_filled(r))
+        return;
     if (!r->begin_ns)
         begin(r);
     if (is_open_loop(r))
@@ -229,7 +264,7 @@ static void dispatch(struct run *r)
 
 static bool is_over(const struct run *r)
 {
-    if (r->fatal || r->interrupted)
+    if (r->fatal || atomic_load_explicit(&r->shared->stop, memory_order_relaxed))
         return true;
     uint64_t now = now_ns();
     if (!r->begin_ns || now < r->end_ns || r->ring_size < r->slot_count)
@@ -245,6 +280,8 @@ static void on_due(struct timer *timer)
 /* Whether the loop may sleep until something happens. */
 static bool may_wait(struct run *r)
 {
+    if (!r->begin_ns && r->filled)
+        timer_start(r->loop, &r->due, now_ns() + MS); /* the others may have filled by then */
     if (!is_open_loop(r) || !r->begin_ns || !r->ring_size || pace_next(&r->pace) >= r->end_ns)
         return true;
     uint64_t due = pace_next(&r->pace);
@@ -256,8 +293,26 @@ static bool may_wait(struct run *r)
 
 /* --- progress -------------------------------------------------------------------------------------------------------- */
 
+static uint64_t sum_of_failed(const struct run *r)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < r->shared->threads; i++)
+        sum += atomic_load_explicit(&r->shared->progress[i].failed, memory_order_relaxed);
+    return sum;
+}
+
+static uint64_t sum_of_answered(const struct run *r)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < r->shared->threads; i++)
+        sum += atomic_load_explicit(&r->shared->progress[i].answered, memory_order_relaxed);
+    return sum;
+}
+
+/* Calls are those of all threads, percentiles those of the first. */
 static void show_progress(struct run *r, uint64_t now)
 {
+    uint64_t answered = sum_of_answered(r);
     double seconds = (double)(now - r->shown_ns) / 1e9;
     const char *phase = !r->begin_ns          ? "filling"
                         : now < r->measure_ns ? "warming up"
@@ -265,10 +320,11 @@ static void show_progress(struct run *r, uint64_t now)
                                               : "draining";
     fprintf(stderr, "\r%s, %.0f s: %.0f calls/s, p50 %.3f ms, p99 %.3f ms, max %.3f ms, failed %llu\033[K", phase,
             r->begin_ns && now > r->measure_ns ? (double)(now - r->measure_ns) / 1e9 : 0,
-            (double)hdr_count(r->recent) / seconds, (double)hdr_quantile(r->recent, 0.5) / 1e6,
+            (double)(answered - r->shown_answered) / seconds, (double)hdr_quantile(r->recent, 0.5) / 1e6,
             (double)hdr_quantile(r->recent, 0.99) / 1e6, (double)hdr_max(r->recent) / 1e6,
-            (unsigned long long)r->result->failed);
+            (unsigned long long)sum_of_failed(r));
     fflush(stderr);
+    r->shown_answered = answered;
     hdr_reset(r->recent);
     r->shown_ns = now;
 }
@@ -286,7 +342,7 @@ static void on_tick(struct timer *timer)
 static void on_interrupt(void *context, int number)
 {
     (void)number;
-    ((struct run *)context)->interrupted = true;
+    atomic_store(&((struct run *)context)->shared->stop, true);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------------- */
@@ -323,8 +379,9 @@ static enum err prepare(struct run *r)
     enum err e = hdr_new(&r->recent);
     e = e ? e : hdr_new(&r->result->total);
     e = e ? e : hdr_new(&r->result->lag);
-    e = e ? e : loop_new(env_real(), 0, &r->loop);
-    e = e ? e : loop_on_signal(r->loop, SIGINT, on_interrupt, r);
+    e = e ? e : loop_new(env_real(), r->part->index, &r->loop);
+    if (!e && r->part->index == 0)
+        e = loop_on_signal(r->loop, SIGINT, on_interrupt, r);
     return e ? e : make_slots(r);
 }
 
@@ -371,13 +428,15 @@ static void sum_up(struct run *r)
         result->seconds = (double)(r->last_end_ns - r->measure_ns) / 1e9;
 }
 
-enum err run_load(const struct options *o, struct plan *plan, struct diag *diag, struct result *ret_result)
+enum err run_part(const struct part *part, const struct options *o, struct plan *plan, struct diag *diag,
+                  struct result *ret_result)
 {
     struct result result = {.total = NULL};
-    struct run r = {.options = o, .plan = plan, .diag = diag, .result = &result};
+    struct run r = {.part = part, .shared = part->shared, .options = o, .plan = plan, .diag = diag, .result = &result};
     r.tick.fire = on_tick;
     r.due.fire = on_due;
-    r.fill_left = o->fill ? o->keys : 0;
+    r.fill_left = part->fill;
+    r.sequence = part->index;
     r.progress = !o->quiet && isatty(STDERR_FILENO);
     enum err e = prepare(&r);
     if (!e) {
@@ -391,10 +450,4 @@ enum err run_load(const struct options *o, struct plan *plan, struct diag *diag,
     else
         *ret_result = result;
     return e;
-}
-
-void result_fini(struct result *result)
-{
-    hdr_free(result->total);
-    hdr_free(result->lag);
 }
