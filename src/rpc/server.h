@@ -110,9 +110,10 @@ struct rpc_server_options {
     struct rpc_shares *shares; /* what one client may take; must outlive the server. NULL: no limits by client */
     struct rpc_keepalive keepalive;
 };
-void rpc_server_keepalive(struct rpc_server *, const struct rpc_keepalive *); /* another one, from now on */
 enum err rpc_server_new(const struct rpc_server_options *, struct rpc_server **ret_server)
     __attribute__((warn_unused_result));
+/* Another one, from now on; the age of connections that come from now on. */
+void rpc_server_keepalive(struct rpc_server *, const struct rpc_keepalive *);
 /* Before serving. The tables must outlive the server. */
 enum err rpc_server_add(struct rpc_server *, const struct pb_service *, const struct rpc_handlers *, void *context);
 /* A plain HTTP page: GET /health, GET /metrics. The function answers with http_respond, http_write, http_finish, http_release. */
