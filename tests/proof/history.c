@@ -1,8 +1,8 @@
 /* usage: build/proof/history [--namespace memory|sqlite] [--histories N] [--operations M] [--seed S] [--proxy BINARY]
  *        build/proof/history --address HOST:PORT --namespace NAME …      a gateway that runs, whose backend may fail meanwhile
  *
- * Random operations of several callers on few keys of a running gateway, over several connections, all at once; each key's
- * history is then checked by linear.h. Some calls are cancelled and some connections dropped with calls in flight: nobody knows
+ * Random operations of several callers on few keys of a running gateway, single ones and batches, some of them on values that live
+ * for milliseconds, over several connections, all at once; each key's history is then checked by linear.h. Some calls are cancelled and some connections dropped with calls in flight: nobody knows
  * whether those operations happened. The seed decides what is asked; when it is answered decides the machine.
  *
  * Of a backend that fails, errors that say that nothing was executed are held to it: such an operation is no part of the history,
@@ -14,26 +14,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ask.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "linear.h"
-#include "prism/keyvalue/v1/keyvalue_basic.pb.h"
-#include "prism/keyvalue/v1/keyvalue_cas.pb.h"
 #include "rt/loop.h"
 #include "value.h"
-#include "world.h"
 
 enum {
     CONNECTIONS = 6,
-    CALLERS = 18,
-    KEYS = 4,
-    VERSION_BYTES = 64,
+    CALLERS = 12,
+    KEYS = ASK_KEYS_MAX,
+    MORTAL_KEYS = 2,
+    BATCH = 2,
+    TTL_MAX_MS = 12,
+    CLOCK_SLACK_MS = 2,
     CANCELLED_IN = 40,     /* one call of so many */
     DROPPED_IN = 150,      /* one connection for so many calls */
-    UNANSWERED_A_KEY = 20, /* no more is cancelled then: what has no answer stays open for ever */
+    UNANSWERED_A_KEY = 12, /* no more is cancelled then: what has no answer stays open for ever */
     UNANSWERED_MAX = 40,   /* no more is written then: the checker knows 64 open operations of a key */
 };
+#define NS_PER_MS UINT64_C(1000000)
 static const uint64_t TIMEOUT_NS = UINT64_C(30000000000);
 
 struct totals {
@@ -48,21 +50,13 @@ struct key {
     char name[64];
 };
 
-struct known {
-    uint64_t value;
-    uint8_t version[VERSION_BYTES];
-    size_t version_size;
-};
-
 struct caller {
     struct run *run;
     unsigned id;
     struct rpc_client_call *call; /* NULL: idle */
-    unsigned key;
-    struct linear_op op;
-    bool has_answer;
+    struct ask ask;
     unsigned turns_to_cancel; /* 0: not */
-    struct known known[KEYS]; /* what it saw last */
+    struct ask_known known[KEYS];
 };
 
 struct run {
@@ -75,6 +69,7 @@ struct run {
     struct rpc_client *clients[CONNECTIONS];
     struct caller callers[CALLERS];
     struct key keys[KEYS];
+    struct slice names[KEYS];
     struct arena arena; /* of one answer */
     struct totals *totals;
 };
@@ -84,79 +79,13 @@ static uint64_t roll(struct run *run, uint64_t sides)
     return hash_mix(run->random++) % sides;
 }
 
-/* --- values ------------------------------------------------------------------------------------------------------------------ */
-
-static uint64_t value_number(struct run *run, struct slice bytes)
-{
-    uint64_t value;
-    run->totals->torn += !value_read(bytes, &value);
-    return value;
-}
-
-static void remember(struct caller *c, uint64_t value, struct slice version)
-{
-    struct known *known = &c->known[c->key];
-    known->value = value;
-    known->version_size = version.size < VERSION_BYTES ? version.size : 0;
-    if (known->version_size)
-        memcpy(known->version, version.data, known->version_size);
-}
-
 /* --- answers ----------------------------------------------------------------------------------------------------------------- */
-
-static void take_get(struct caller *c, const void *message)
-{
-    const struct keyvalue_get_response *r = message;
-    c->op.seen = r->found ? value_number(c->run, r->value) : 0;
-    remember(c, c->op.seen, r->version);
-}
-
-static void take_set(struct caller *c, const void *message)
-{
-    const struct keyvalue_set_response *r = message;
-    c->op.done = true;
-    remember(c, c->op.value, r->version);
-}
-
-static void take_delete(struct caller *c, const void *message)
-{
-    const struct keyvalue_delete_response *r = message;
-    c->op.done = r->existed;
-    remember(c, 0, SLICE_EMPTY);
-}
-
-static void take_cas(struct caller *c, const void *message)
-{
-    const struct keyvalue_compare_and_swap_response *r = message;
-    c->op.done = r->swapped;
-    c->op.seen = !r->swapped && r->found ? value_number(c->run, r->current_value) : 0;
-    remember(c, r->swapped ? c->op.value : c->op.seen, r->version);
-}
-
-static const struct {
-    const char *path;
-    const struct pb_message *request, *response;
-    void (*take)(struct caller *, const void *message);
-} methods[] = {
-    [LINEAR_GET] = {"/prism.keyvalue.v1.KeyValueBasic/Get", &keyvalue_get_request_pb, &keyvalue_get_response_pb,
-                    take_get},
-    [LINEAR_SET] = {"/prism.keyvalue.v1.KeyValueBasic/Set", &keyvalue_set_request_pb, &keyvalue_set_response_pb,
-                    take_set},
-    [LINEAR_DELETE] = {"/prism.keyvalue.v1.KeyValueBasic/Delete", &keyvalue_delete_request_pb,
-                       &keyvalue_delete_response_pb, take_delete},
-    [LINEAR_CAS] = {"/prism.keyvalue.v1.KeyValueCas/CompareAndSwap", &keyvalue_compare_and_swap_request_pb,
-                    &keyvalue_compare_and_swap_response_pb, take_cas},
-};
 
 static void on_message(struct rpc_client_call *call, struct slice bytes)
 {
     struct caller *c = rpc_client_call_user(call);
-    void *message;
     arena_reset(&c->run->arena);
-    if (pb_decode(methods[c->op.kind].response, bytes, &c->run->arena, &pb_limits_default, &message))
-        return;
-    methods[c->op.kind].take(c, message);
-    c->has_answer = true;
+    ask_take(&c->ask, c->known, bytes, &c->run->arena, &c->run->totals->torn);
 }
 
 /* Errors that promise that nothing was executed. */
@@ -177,96 +106,132 @@ static bool may_be_open(const struct run *run, unsigned status)
            (run->backend_fails && (status == UNKNOWN || status == DEADLINE));
 }
 
+static void add_op(struct key *key, const struct linear_op *op)
+{
+    key->ops[key->count++] = *op;
+}
+
+/* Gone so long after the set as its time to live says, by a clock that ticks in milliseconds. */
+static void add_expiry(struct key *key, const struct linear_op *set, uint32_t ttl_ms)
+{
+    struct linear_op gone = *set;
+    gone.kind = LINEAR_EXPIRES;
+    gone.done = true;
+    gone.began_ns += (ttl_ms > CLOCK_SLACK_MS ? ttl_ms - CLOCK_SLACK_MS : 0) * NS_PER_MS;
+    gone.ended_ns += (ttl_ms + CLOCK_SLACK_MS) * NS_PER_MS;
+    add_op(key, &gone);
+}
+
+static void add_ops(struct caller *c, bool unknown)
+{
+    uint64_t now = value_now_ns();
+    for (unsigned i = 0; i < c->ask.count; i++) {
+        struct key *key = &c->run->keys[c->ask.keys[i]];
+        struct linear_op *op = &c->ask.ops[i];
+        op->unknown = unknown;
+        op->ended_ns = now;
+        add_op(key, op);
+        if (op->kind == LINEAR_SET && c->ask.ttl_ms)
+            add_expiry(key, op, c->ask.ttl_ms);
+        if (unknown && !ask_is_read(c->ask.kind))
+            key->unanswered += c->ask.ttl_ms ? 2 : 1;
+    }
+}
+
 static void on_end(struct rpc_client_call *call, unsigned status, const struct diag *diag)
 {
     struct caller *c = rpc_client_call_user(call);
     struct run *run = c->run;
-    struct key *key = &run->keys[c->key];
     c->call = NULL;
     if (run->backend_fails && status && not_executed(diag)) {
         run->totals->not_executed++;
         run->totals->operations--;
         return;
     }
-    c->op.unknown = status != 0 || !c->has_answer;
-    c->op.ended_ns = value_now_ns();
-    if (c->op.unknown && !may_be_open(run, status)) {
-        fprintf(stderr, "%s ended with status %u: %s\n", methods[c->op.kind].path, status, diag_message(diag));
+    bool unknown = status != 0 || !c->ask.has_answer;
+    if (unknown && !may_be_open(run, status)) {
+        fprintf(stderr, "%s ended with status %u: %s\n", ask_path(c->ask.kind), status, diag_message(diag));
         run->totals->refused++;
     }
-    key->ops[key->count++] = c->op;
-    key->unanswered += c->op.unknown && c->op.kind != LINEAR_GET;
-    run->totals->unanswered += c->op.unknown;
-    run->totals->answered += !c->op.unknown;
+    add_ops(c, unknown);
+    run->totals->unanswered += unknown;
+    run->totals->answered += !unknown;
 }
 
 /* --- questions --------------------------------------------------------------------------------------------------------------- */
 
-static enum linear_kind choose_kind(struct run *run)
+static enum ask_kind choose_kind(struct run *run)
 {
-    static const enum linear_kind kinds[] = {LINEAR_GET, LINEAR_GET, LINEAR_GET, LINEAR_GET, LINEAR_SET,
-                                             LINEAR_SET, LINEAR_CAS, LINEAR_CAS, LINEAR_CAS, LINEAR_DELETE};
+    static const enum ask_kind kinds[] = {ASK_GET,       ASK_GET,          ASK_GET,    ASK_GET,    ASK_GET,
+                                          ASK_SET,       ASK_SET,          ASK_SET,    ASK_CAS,    ASK_CAS,
+                                          ASK_CAS,       ASK_CAS,          ASK_DELETE, ASK_EXISTS, ASK_BATCH_GET,
+                                          ASK_BATCH_SET, ASK_BATCH_DELETE, ASK_EXPIRE, ASK_PERSIST};
     return kinds[roll(run, sizeof kinds / sizeof *kinds)];
 }
 
-union request {
-    struct keyvalue_get_request get;
-    struct keyvalue_set_request set;
-    struct keyvalue_delete_request delete;
-    struct keyvalue_compare_and_swap_request cas;
-};
-
-static void expect(struct caller *c, struct keyvalue_compare_and_swap_request *cas, char *expected)
+static bool is_batch(enum ask_kind kind)
 {
-    enum { BY_VERSION = 2, BY_VALUE = 3, BY_ABSENCE = 4 };
-    const struct known *known = &c->known[c->key];
-    c->op.expected = known->value;
-    if (!known->value) {
-        cas->expected_case = BY_ABSENCE;
-        cas->expected_absent = true;
-    } else if (known->version_size && roll(c->run, 2)) {
-        cas->expected_case = BY_VERSION;
-        cas->expected_version = slice_of(known->version, known->version_size);
-    } else {
-        cas->expected_case = BY_VALUE;
-        cas->expected_value = value_bytes(known->value, expected);
+    return kind == ASK_BATCH_GET || kind == ASK_BATCH_SET || kind == ASK_BATCH_DELETE;
+}
+
+/* Values of the first keys have short lives; on the others expire and persist are asked, which would lengthen them. */
+static bool is_mortal(unsigned key)
+{
+    return key < MORTAL_KEYS;
+}
+
+/* One key; in a batch that one and the next. */
+static void choose_keys(struct run *run, struct ask *ask)
+{
+    unsigned first = (unsigned)roll(run, KEYS);
+    if (ask->kind == ASK_EXPIRE || ask->kind == ASK_PERSIST)
+        first = MORTAL_KEYS + (unsigned)roll(run, KEYS - MORTAL_KEYS);
+    for (unsigned i = 0; i < (is_batch(ask->kind) ? BATCH : 1); i++) {
+        unsigned key = (first + i) % KEYS;
+        ask->ops[ask->count].value = ++run->next_value;
+        ask->keys[ask->count++] = key;
     }
 }
 
-static enum err ask(struct caller *c, struct rpc_client *client)
+static unsigned most_unanswered(const struct run *run, const struct ask *ask)
 {
-    static const struct rpc_client_events events = {.on_message = on_message, .on_end = on_end};
+    unsigned most = 0;
+    for (unsigned i = 0; i < ask->count; i++)
+        if (run->keys[ask->keys[i]].unanswered > most)
+            most = run->keys[ask->keys[i]].unanswered;
+    return most;
+}
+
+static void choose(struct caller *c)
+{
     struct run *run = c->run;
-    struct http_header metadata = {SLICE("prism-namespace"), run->ns};
-    struct rpc_client_call_options options = {
-        .path = methods[c->op.kind].path, .metadata = &metadata, .metadata_count = 1, .timeout_ns = TIMEOUT_NS};
-    char value[VALUE_BYTES_MAX], expected[VALUE_BYTES_MAX];
-    union request request = {.get = {.key = slice_str(run->keys[c->key].name)}};
-    if (c->op.kind == LINEAR_SET)
-        request.set = (struct keyvalue_set_request){.key = request.get.key, .value = value_bytes(c->op.value, value)};
-    if (c->op.kind == LINEAR_DELETE)
-        request.delete = (struct keyvalue_delete_request){.key = request.get.key};
-    if (c->op.kind == LINEAR_CAS) {
-        request.cas = (struct keyvalue_compare_and_swap_request){.key = request.get.key,
-                                                                 .value = value_bytes(c->op.value, value)};
-        expect(c, &request.cas, expected);
+    struct ask ask = {.kind = choose_kind(run)};
+    choose_keys(run, &ask);
+    bool mortal = true;
+    for (unsigned i = 0; i < ask.count; i++) {
+        ask.ops[i].caller = c->id;
+        mortal = mortal && is_mortal(ask.keys[i]);
     }
-    c->op.began_ns = value_now_ns();
-    return world_call(client, &options, methods[c->op.kind].request, &request, &events, c, &c->call);
+    if (most_unanswered(run, &ask) >= UNANSWERED_MAX)
+        ask.kind = ask.count > 1 ? ASK_BATCH_GET : ASK_GET;
+    bool may_cancel = most_unanswered(run, &ask) < UNANSWERED_A_KEY && roll(run, CANCELLED_IN) == 0;
+    c->turns_to_cancel = may_cancel ? 1 + (unsigned)roll(run, 4) : 0;
+    /* A set without answer and its end without answer can explain too much, and are much work to check. */
+    if (mortal && !may_cancel && (ask.kind == ASK_SET || ask.kind == ASK_BATCH_SET) && roll(run, 2))
+        ask.ttl_ms = 1 + (uint32_t)roll(run, TTL_MAX_MS);
+    c->ask = ask;
 }
 
 static bool begin(struct caller *c)
 {
+    static const struct rpc_client_events events = {.on_message = on_message, .on_end = on_end};
     struct run *run = c->run;
-    c->key = (unsigned)roll(run, KEYS);
-    bool full = run->keys[c->key].unanswered >= UNANSWERED_MAX;
-    c->op =
-        (struct linear_op){.kind = full ? LINEAR_GET : choose_kind(run), .value = ++run->next_value, .caller = c->id};
-    c->has_answer = false;
-    bool may_cancel = run->keys[c->key].unanswered < UNANSWERED_A_KEY && roll(run, CANCELLED_IN) == 0;
-    c->turns_to_cancel = may_cancel ? 1 + (unsigned)roll(run, 4) : 0;
+    struct http_header metadata = {SLICE("prism-namespace"), run->ns};
+    struct rpc_client_call_options options = {.metadata = &metadata, .metadata_count = 1, .timeout_ns = TIMEOUT_NS};
+    choose(c);
     run->totals->operations++;
-    return ask(c, run->clients[c->id % CONNECTIONS]) == OK;
+    return ask_send(&c->ask, run->names, c->known, roll(run, 2), run->clients[c->id % CONNECTIONS], &options, &events,
+                    c, &c->call) == OK;
 }
 
 /* --- a history --------------------------------------------------------------------------------------------------------------- */
@@ -336,8 +301,9 @@ static bool begin_history(struct run *run, uint64_t seed, uint64_t operations)
     for (unsigned i = 0; i < CALLERS; i++)
         run->callers[i] = (struct caller){.run = run, .id = i};
     for (unsigned i = 0; i < KEYS; i++) {
-        run->keys[i] = (struct key){.ops = mem_zalloc(operations * sizeof(struct linear_op))};
+        run->keys[i] = (struct key){.ops = mem_zalloc(2 * operations * sizeof(struct linear_op))};
         snprintf(run->keys[i].name, sizeof run->keys[i].name, "history/%" PRIu64 "/%u", seed, i);
+        run->names[i] = slice_str(run->keys[i].name);
         if (!run->keys[i].ops)
             return false;
     }

@@ -48,7 +48,7 @@ struct walk {
 /* Whether the operation fits the state with the answer that it gave. */
 static bool fits(const struct linear_op *op, uint64_t state)
 {
-    if (op->unknown)
+    if (op->unknown && op->kind != LINEAR_EXPIRES)
         return op->kind != LINEAR_CAS || state == op->expected;
     switch (op->kind) {
     case LINEAR_GET:
@@ -59,21 +59,30 @@ static bool fits(const struct linear_op *op, uint64_t state)
         return op->done == (state != 0);
     case LINEAR_CAS:
         return op->done ? state == op->expected : state != op->expected && state == op->seen;
+    case LINEAR_EXISTS:
+        return op->done == (state != 0);
+    case LINEAR_EXPIRES:
+        return op->value == state; /* behind its set: where the value has gone already it is idle */
     }
     return false;
 }
 
+static bool is_read(const struct linear_op *op)
+{
+    return op->kind == LINEAR_GET || op->kind == LINEAR_EXISTS;
+}
+
 static bool changes(const struct linear_op *op)
 {
-    if (op->unknown)
-        return op->kind != LINEAR_GET;
-    return op->kind == LINEAR_SET || (op->kind != LINEAR_GET && op->done);
+    return !is_read(op) && (op->unknown || op->kind == LINEAR_SET || op->done);
 }
 
 static uint64_t after(const struct linear_op *op, uint64_t state)
 {
-    if (!changes(op))
+    if (!changes(op) || (op->kind == LINEAR_EXPIRES && state != op->value))
         return state;
+    if (op->kind == LINEAR_EXPIRES)
+        return 0;
     return op->kind == LINEAR_DELETE ? 0 : op->value;
 }
 
@@ -100,11 +109,31 @@ static bool grow(struct set *set)
     return true;
 }
 
-/* Open reads that fit have happened: it can only help. */
+/* Whether the register may still come to have the value that op ends. */
+static bool may_come(const struct walk *w, struct configuration c, const struct linear_op *op)
+{
+    for (unsigned bit = 0; bit < LINEAR_OPEN_MAX; bit++) {
+        const struct linear_op *other = w->open[bit];
+        if (other && (other->kind == LINEAR_SET || other->kind == LINEAR_CAS) && other->value == op->value &&
+            !(c.happened >> bit & 1))
+            return true;
+    }
+    return c.state == op->value;
+}
+
+/* It changes nothing here, and would not later. */
+static bool is_idle(const struct walk *w, struct configuration c, const struct linear_op *op)
+{
+    if (op->kind == LINEAR_EXPIRES)
+        return !may_come(w, c, op);
+    return !changes(op) && fits(op, c.state);
+}
+
+/* Open operations that are idle have happened: it can only help. */
 static struct configuration settled(const struct walk *w, struct configuration c)
 {
     for (unsigned bit = 0; bit < LINEAR_OPEN_MAX; bit++)
-        if (w->open[bit] && !changes(w->open[bit]) && fits(w->open[bit], c.state))
+        if (w->open[bit] && is_idle(w, c, w->open[bit]))
             c.happened |= UINT64_C(1) << bit;
     return c;
 }
@@ -211,7 +240,7 @@ static bool walk_init(struct walk *w, const struct linear_op *ops, size_t count,
     if (!w->events || !w->bit_of)
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        if (ops[i].unknown && ops[i].kind == LINEAR_GET)
+        if (ops[i].unknown && is_read(&ops[i]))
             continue;
         w->events[w->event_count++] = (struct event){ops[i].began_ns, false, i};
         if (!ops[i].unknown)

@@ -1,4 +1,6 @@
-/* Is the history of one key linearizable? The key is a register: absent (0) or a value; set, get, delete, compare-and-swap.
+/* Is the history of one key linearizable? The key is a register: absent (0) or a value; set, get, exists, delete, compare-and-swap,
+ * and the end of a value's time to live: an operation that nobody asked for, which makes the register absent if it still has that
+ * value. It lies as long after its set as the value was to live.
  *
  * Each operation has the time of its invocation and of its answer. A history is linearizable if each operation can be given one
  * moment between the two so that a register that does them in that order gives the same answers. An operation without an answer
@@ -18,13 +20,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum linear_kind { LINEAR_GET, LINEAR_SET, LINEAR_DELETE, LINEAR_CAS };
+enum linear_kind { LINEAR_GET, LINEAR_SET, LINEAR_DELETE, LINEAR_CAS, LINEAR_EXISTS, LINEAR_EXPIRES };
 
 struct linear_op {
     enum linear_kind kind;
     bool unknown;      /* no answer: ended_ns and the answer's fields mean nothing */
-    bool done;         /* answer: a delete found something, a CAS swapped; true for a set */
-    uint64_t value;    /* written by SET, CAS */
+    bool done;         /* answer: a delete found something, a CAS swapped, exists; true for SET and EXPIRES */
+    uint64_t value;    /* written by SET, CAS; ended by EXPIRES */
     uint64_t expected; /* CAS; 0: absent */
     uint64_t seen;     /* answer: of GET, and of a CAS that did not swap; 0: absent */
     uint64_t began_ns;

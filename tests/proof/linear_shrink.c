@@ -3,8 +3,8 @@
  *   cut the end     what begins after the failing answer goes; what was open then has no answer
  *   cut the begin   the rest, from the states that the part before can end in; writes that are open at that moment may have
  *                   happened or not: they have no answer from here
- *   drop            an operation that changes nothing; and a write whose value nobody has seen, while no delete claims to have
- *                   found something: whatever explains the history with it explains it without */
+ *   drop            an operation that changes nothing; and a write whose value nobody has seen or ended, while no delete or
+ *                   exists claims to have found something: whatever explains the history with it explains it without */
 #include "linear.h"
 
 #include <inttypes.h>
@@ -125,7 +125,7 @@ static bool writes_something(const struct linear_op *op)
 
 static bool changes_nothing(const struct linear_op *op)
 {
-    return op->kind == LINEAR_GET || (!op->unknown && op->kind != LINEAR_SET && !op->done);
+    return op->kind == LINEAR_GET || op->kind == LINEAR_EXISTS || (!op->unknown && op->kind != LINEAR_SET && !op->done);
 }
 
 /* The states that the register can be in at time_ns. */
@@ -182,7 +182,7 @@ static bool is_seen(const struct linear_core *core, uint64_t value)
 {
     for (size_t i = 0; i < core->count; i++) {
         const struct linear_op *op = &core->ops[i];
-        if (op->kind == LINEAR_CAS && op->expected == value)
+        if ((op->kind == LINEAR_CAS && op->expected == value) || (op->kind == LINEAR_EXPIRES && op->value == value))
             return true;
         if (!op->unknown && op->seen == value && (op->kind == LINEAR_GET || op->kind == LINEAR_CAS))
             return true;
@@ -190,11 +190,13 @@ static bool is_seen(const struct linear_core *core, uint64_t value)
     return false;
 }
 
-static bool a_delete_found_something(const struct linear_core *core)
+static bool anything_was_found(const struct linear_core *core)
 {
-    for (size_t i = 0; i < core->count; i++)
-        if (core->ops[i].kind == LINEAR_DELETE && !core->ops[i].unknown && core->ops[i].done)
+    for (size_t i = 0; i < core->count; i++) {
+        const struct linear_op *op = &core->ops[i];
+        if ((op->kind == LINEAR_DELETE || op->kind == LINEAR_EXISTS) && !op->unknown && op->done)
             return true;
+    }
     return false;
 }
 
@@ -203,7 +205,7 @@ static bool may_go(const struct linear_core *core, size_t i)
     const struct linear_op *op = &core->ops[i];
     if (changes_nothing(op))
         return true;
-    return op->kind == LINEAR_SET && !is_seen(core, op->value) && !a_delete_found_something(core);
+    return op->kind == LINEAR_SET && !is_seen(core, op->value) && !anything_was_found(core);
 }
 
 /* Once through; true: something went. */
@@ -261,6 +263,8 @@ static void print_answer(FILE *out, const struct linear_op *op)
         print_value(out, op->seen);
     } else if (op->kind == LINEAR_DELETE) {
         fputs(op->done ? "deleted" : "was absent", out);
+    } else if (op->kind == LINEAR_EXISTS) {
+        fputs(op->done ? "yes" : "no", out);
     } else {
         fputs(op->kind == LINEAR_CAS ? "swapped" : "ok", out);
     }
@@ -268,7 +272,7 @@ static void print_answer(FILE *out, const struct linear_op *op)
 
 static void print_op(FILE *out, const struct linear_op *op, uint64_t zero_ns)
 {
-    static const char *const names[] = {"get", "set", "delete", "cas"};
+    static const char *const names[] = {"get", "set", "delete", "cas", "exists", "expires"};
     fprintf(out, "  caller %-3u %10.1f .. ", op->caller, (double)(op->began_ns - zero_ns) / 1000);
     if (op->unknown)
         fprintf(out, "%10s us  %s", "?", names[op->kind]);
@@ -279,7 +283,7 @@ static void print_op(FILE *out, const struct linear_op *op, uint64_t zero_ns)
         print_value(out, op->expected);
         fputs(" ->", out);
     }
-    if (writes_something(op))
+    if (writes_something(op) || op->kind == LINEAR_EXPIRES)
         fprintf(out, " %" PRIu64, op->value);
     fputs(": ", out);
     print_answer(out, op);

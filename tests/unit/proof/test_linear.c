@@ -40,6 +40,19 @@
         .kind = LINEAR_CAS, .expected = (old), .value = (new), .seen = (is), .began_ns = (from), .ended_ns = (to)      \
     }
 
+#define EXISTS(from, to, found)                                                                                        \
+    {                                                                                                                  \
+        .kind = LINEAR_EXISTS, .done = (found), .began_ns = (from), .ended_ns = (to)                                   \
+    }
+#define EXPIRES(from, to, what)                                                                                        \
+    {                                                                                                                  \
+        .kind = LINEAR_EXPIRES, .done = true, .value = (what), .began_ns = (from), .ended_ns = (to)                    \
+    }
+#define EXPIRES_LOST(from, what)                                                                                       \
+    {                                                                                                                  \
+        .kind = LINEAR_EXPIRES, .unknown = true, .value = (what), .began_ns = (from)                                   \
+    }
+
 static const uint64_t absent[] = {0};
 
 #define VERDICT(...) verdict_of((struct linear_op[]){__VA_ARGS__}, sizeof((struct linear_op[]){__VA_ARGS__}))
@@ -54,6 +67,50 @@ TEST(sequence_is_accepted)
     CHECK_EQ(VERDICT(GET(1, 2, 0), SET(3, 4, 7), GET(5, 6, 7), CAS(7, 8, 7, 9), CAS_NOT(9, 10, 7, 11, 9),
                      DELETE(11, 12, true), GET(13, 14, 0), DELETE(15, 16, false), CAS(17, 18, 0, 12), GET(19, 20, 12)),
              LINEAR_YES);
+}
+
+TEST(values_live_as_long_as_they_are_to)
+{
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXPIRES(10, 14, 7), GET(5, 6, 7), GET(11, 12, 7), GET(12, 13, 0), GET(15, 16, 0)),
+             LINEAR_YES);
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXPIRES(10, 14, 7), GET(15, 16, 7)), LINEAR_NO); /* for too long */
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXPIRES(10, 14, 7), GET(5, 6, 0)), LINEAR_NO);   /* not long enough */
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXPIRES(10, 16, 7), GET(11, 12, 0), GET(13, 14, 7)), LINEAR_NO); /* it came back */
+    CHECK_EQ(VERDICT(SET(1, 12, 7), EXPIRES(10, 22, 7), GET(3, 4, 7), GET(20, 21, 0)), LINEAR_YES);
+}
+
+TEST(the_end_of_a_value_ends_no_other)
+{
+    CHECK_EQ(VERDICT(SET(1, 2, 7), SET(3, 4, 8), EXPIRES(10, 14, 7), GET(15, 16, 8)), LINEAR_YES);
+    CHECK_EQ(VERDICT(SET(1, 2, 7), SET(3, 4, 8), EXPIRES(10, 14, 7), GET(15, 16, 0)), LINEAR_NO);
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXPIRES(10, 14, 7), DELETE(15, 16, true)), LINEAR_NO);
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXPIRES(10, 14, 7), CAS(15, 16, 0, 9), GET(17, 18, 9)), LINEAR_YES);
+}
+
+TEST(the_end_of_a_write_without_answer_is_open)
+{
+    CHECK_EQ(VERDICT(SET_LOST(1, 7), EXPIRES_LOST(5, 7), GET(20, 21, 7), GET(22, 23, 0)), LINEAR_YES);
+    CHECK_EQ(VERDICT(SET_LOST(10, 7), EXPIRES_LOST(15, 7), GET(1, 2, 7)), LINEAR_NO);
+    CHECK_EQ(VERDICT(SET(1, 2, 3), SET_LOST(3, 7), EXPIRES_LOST(8, 7), GET(5, 6, 0)), LINEAR_NO);
+}
+
+TEST(exists_agrees_with_the_value)
+{
+    CHECK_EQ(VERDICT(EXISTS(1, 2, false), SET(3, 4, 7), EXISTS(5, 6, true), DELETE(7, 8, true), EXISTS(9, 10, false)),
+             LINEAR_YES);
+    CHECK_EQ(VERDICT(SET(1, 2, 7), EXISTS(3, 4, false)), LINEAR_NO);
+    CHECK_EQ(VERDICT(SET(1, 2, 7), DELETE(3, 4, true), EXISTS(5, 6, true)), LINEAR_NO);
+}
+
+TEST(a_value_that_lived_too_long_is_made_short)
+{
+    struct linear_op ops[] = {SET(1, 2, 5), GET(3, 4, 5),   SET(5, 6, 7),   EXPIRES(10, 14, 7),
+                              GET(7, 8, 7), GET(15, 16, 7), SET(17, 18, 9), GET(19, 20, 9)};
+    struct linear_core core;
+    CHECK(linear_shrink(ops, sizeof ops / sizeof *ops, &core));
+    CHECK(core.count <= 3);
+    CHECK_EQ(linear_check(core.ops, core.count, core.states, core.state_count), LINEAR_NO);
+    linear_core_fini(&core);
 }
 
 TEST(empty_history_is_accepted)
