@@ -38,7 +38,7 @@ _prismctl() {
       *) words+="${COMP_WORDS[i]} " ;;
     esac
   done
-  local global=' --address --admin-address --namespace --output --timeout --metadata --tls --ca --cert --key --insecure --verbose --help --version'
+  local global=' --address --admin-address --namespace --output --timeout --wait --metadata --tls --ca --cert --key --insecure --verbose --help --version'
   case $words in
     '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help $global" -- "$cur")) ;;
     'namespace ') COMPREPLY=($(compgen -W 'list describe' -- "$cur")) ;;

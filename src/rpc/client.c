@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "rpc/client_internal.h"
 
-enum { CONNECT_TIMEOUT_MS = 5000 };
+enum { CONNECT_TIMEOUT_MS = 5000, BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000 };
 
 static void free_client(struct rpc_client *c)
 {
@@ -100,7 +100,32 @@ static void flush_task(struct task *task)
 
 enum err client_connect(struct rpc_client *c, struct diag *diag)
 {
-    return c->current ? OK : client_connection_open(c, diag);
+    return c->current || timer_active(&c->backoff) ? OK : client_connection_open(c, diag);
+}
+
+static void backoff_over(struct timer *timer)
+{
+    client_mark_waiting_dirty((struct rpc_client *)((char *)timer - offsetof(struct rpc_client, backoff)));
+}
+
+static void back_off(struct rpc_client *c)
+{
+    uint32_t next_ms = c->backoff_ms ? 2 * c->backoff_ms : BACKOFF_FIRST_MS;
+    c->backoff_ms = next_ms < BACKOFF_MAX_MS ? next_ms : BACKOFF_MAX_MS;
+    timer_start(c->loop, &c->backoff, loop_now_ns(c->loop) + (uint64_t)c->backoff_ms * 1000000);
+}
+
+/* For those whose time is over before there is a connection. */
+static void explain_waiting(struct rpc_client *c, enum err e, const struct diag *diag)
+{
+    for (struct rpc_client_call *call = c->calls; call; call = call->next) {
+        if (call->connection || call->ended)
+            continue;
+        if (diag && diag->err)
+            client_copy_diag(&call->diag, diag);
+        else
+            diag_set(&call->diag, e, "%s", err_row(e)->text);
+    }
 }
 
 static void unlink_connection(struct client_connection *k)
@@ -112,20 +137,20 @@ static void unlink_connection(struct client_connection *k)
 }
 
 /* Whether the call ends with the connection. Those that wait for one wait for the next, unless none could be made. */
-static bool goes_down(const struct rpc_client_call *call, const struct client_connection *k, bool connected)
+static bool goes_down(const struct rpc_client_call *call, const struct client_connection *k)
 {
     if (call->client->freed || call->connection == k)
         return call->connection == k || !call->connection;
-    return !call->connection && !connected;
+    return !call->connection && !k->greeted;
 }
 
 /* Splits off the calls that go down with the connection. */
-static struct rpc_client_call *take_lost(struct client_connection *k, bool connected)
+static struct rpc_client_call *take_lost(struct client_connection *k)
 {
     struct rpc_client_call *lost = NULL;
     for (struct rpc_client_call *call = k->client->calls, *next; call; call = next) {
         next = call->next;
-        if (!goes_down(call, k, connected))
+        if (!goes_down(call, k))
             continue;
         client_call_delist(call);
         call->next = lost;
@@ -144,11 +169,23 @@ static void lose(struct rpc_client_call *lost, enum err e, const struct diag *di
     }
 }
 
-void client_connection_gone(struct client_connection *k, bool connected, enum err e, const struct diag *diag)
+/* Others do not mend themselves: an address that is none, a certificate that is not trusted. */
+static bool is_waited_for(const struct client_connection *k, enum err e)
+{
+    return k->client->options.waits && !k->client->freed && !k->greeted &&
+           (e == ERR_CONNECT_FAILED || e == ERR_CONNECTION_LOST);
+}
+
+void client_connection_gone(struct client_connection *k, enum err e, const struct diag *diag)
 {
     struct rpc_client *c = k->client;
     unlink_connection(k);
-    lose(take_lost(k, connected), e, diag);
+    if (is_waited_for(k, e)) {
+        explain_waiting(c, e, diag);
+        back_off(c);
+    } else {
+        lose(take_lost(k), e, diag);
+    }
     mem_free(k);
     if (!c->freed)
         client_mark_waiting_dirty(c);
@@ -177,6 +214,7 @@ static enum err init(struct rpc_client *c, const struct rpc_client_options *o)
 {
     c->loop = o->loop;
     c->flush.run = flush_task;
+    c->backoff.fire = backoff_over;
     c->dirty_end = &c->dirty;
     arena_init(&c->arena, 1 << 20);
     gzip_init(&c->gzip);
@@ -207,9 +245,11 @@ void rpc_client_free(struct rpc_client *c)
         return;
     assert(!c->freed);
     c->freed = true;
+    timer_stop(c->loop, &c->backoff);
     for (struct rpc_client_call *call = c->calls, *next; call; call = next) {
         next = call->next;
-        client_call_end(call, err_row(ERR_CANCELLED)->grpc); /* its memory goes with the connection */
+        client_mark_dirty(call);
+        client_call_end(call, err_row(ERR_CANCELLED)->grpc); /* its memory goes with the connection, or the flush */
     }
     for (struct client_connection *k = c->connections; k; k = k->next)
         client_connection_close(k);

@@ -30,6 +30,9 @@ struct rpc_client_options {
     const char *server_name;     /* for TLS; NULL: the host */
     uint32_t connect_timeout_ms; /* 0: 5000 */
     uint32_t message_bytes_max;  /* 0: LIMIT_MESSAGE_BYTES_MAX */
+    /* Where no connection can be made, calls wait while that is tried again, each until its deadline: "wait for ready" of gRPC.
+     * A call whose time is over ends with DEADLINE_EXCEEDED and a diag that says why there was no connection. */
+    bool waits;
 };
 enum err rpc_client_new(const struct rpc_client_options *, struct diag *, struct rpc_client **ret_client);
 /* Calls in flight end here with CANCELLED (on_end is called before it returns). Memory is given back by the loop. */

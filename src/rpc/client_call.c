@@ -264,6 +264,7 @@ static void submit_request(struct rpc_client_call *call)
     if (id > 0) {
         call->id = id;
         call->connection = k;
+        diag_init(&call->diag, &call->arena);
         k->call_count++;
     } else if (id == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED || id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
         client_connection_leave(k);

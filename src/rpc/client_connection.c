@@ -8,7 +8,7 @@ enum { STREAM_WINDOW_BYTES = 1 << 20, CONNECTION_WINDOW_BYTES = 4 << 20 };
 
 static bool is_usable(const struct client_connection *k)
 {
-    return k->state == CONNECTION_OPEN || k->state == CONNECTION_LEAVING;
+    return k->session && k->state != CONNECTION_CLOSING;
 }
 
 /* ---- output ----------------------------------------------------------------------------------------------------------- */
@@ -80,8 +80,21 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
                : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+static void be_greeted(struct client_connection *k)
+{
+    if (k->greeted)
+        return;
+    k->greeted = true;
+    k->state = CONNECTION_OPEN;
+    k->client->backoff_ms = 0;
+    timer_stop(k->client->loop, &k->greeting);
+    client_mark_waiting_dirty(k->client);
+}
+
 static int on_frame_received(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
+    if (frame->hd.type == NGHTTP2_SETTINGS)
+        be_greeted(user);
     if (frame->hd.type == NGHTTP2_GOAWAY)
         client_connection_leave(user);
     if (frame->hd.type != NGHTTP2_HEADERS)
@@ -192,6 +205,11 @@ static void abort_connection(struct client_connection *k)
     conn_abort(k->conn);
 }
 
+static void greeting_late(struct timer *timer)
+{
+    abort_connection((struct client_connection *)((char *)timer - offsetof(struct client_connection, greeting)));
+}
+
 static void on_open(void *context, struct conn *conn)
 {
     (void)conn;
@@ -202,8 +220,9 @@ static void on_open(void *context, struct conn *conn)
         abort_connection(k);
         return;
     }
-    k->state = CONNECTION_OPEN;
-    client_mark_waiting_dirty(k->client);
+    k->greeting.fire = greeting_late;
+    timer_start(k->client->loop, &k->greeting,
+                loop_now_ns(k->client->loop) + (uint64_t)k->client->options.connect_timeout_ms * 1000000);
     client_schedule_flush(k->client);
 }
 
@@ -230,12 +249,11 @@ static void on_closed(void *context, struct conn *conn, enum err e, const struct
 {
     (void)conn;
     struct client_connection *k = context;
-    bool connected = k->session;
     retire(k, CONNECTION_CLOSING);
-    if (connected)
-        client_calls_pass_over(k);
+    timer_stop(k->client->loop, &k->greeting);
+    client_calls_pass_over(k);
     nghttp2_session_del(k->session);
-    client_connection_gone(k, connected, e ? e : connected ? ERR_CONNECTION_LOST : ERR_CONNECT_FAILED, diag);
+    client_connection_gone(k, e ? e : k->greeted ? ERR_CONNECTION_LOST : ERR_CONNECT_FAILED, diag);
 }
 
 static const struct conn_events connection_events = {on_open, on_data, on_drained, NULL, on_closed};

@@ -13,6 +13,8 @@
 
 /*   connecting ──▶ open ──GOAWAY, or a stream refused──▶ leaving ──its last call ends──▶ closing ──▶ gone
  *        └───────────┴──────────────────── loss, rpc_client_free ───────────────────────────▲
+ * It is open when the server's SETTINGS have come: what a listener has taken and its server never saw is not taken for a
+ * connection, and no call is sent that might be lost with it.
  * Invariant: at most one connection is connecting or open, client->current; new calls go over it alone. */
 enum connection_state { CONNECTION_CONNECTING, CONNECTION_OPEN, CONNECTION_LEAVING, CONNECTION_CLOSING };
 
@@ -21,7 +23,9 @@ struct client_connection {
     enum connection_state state;
     struct conn *conn;
     nghttp2_session *session; /* from on_open on */
-    uint32_t call_count;      /* submitted, and not closed by nghttp2 */
+    struct timer greeting;    /* the server's SETTINGS are due */
+    bool greeted;
+    uint32_t call_count; /* submitted, and not closed by nghttp2 */
     struct client_connection *next;
 };
 
@@ -33,6 +37,8 @@ struct rpc_client {
     bool flush_due;
     struct client_connection *current; /* NULL: the next call connects */
     struct client_connection *connections;
+    struct timer backoff; /* active: the next attempt to connect waits */
+    uint32_t backoff_ms;  /* of the last one; 0: there was a connection since */
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     struct h2mem h2mem;
@@ -87,8 +93,7 @@ void client_mark_dirty(struct rpc_client_call *);
 void client_mark_waiting_dirty(struct rpc_client *);
 /* Connects where that is not done or under way. */
 enum err client_connect(struct rpc_client *, struct diag *) __attribute__((warn_unused_result));
-/* The connection is gone; connected: it had been made. */
-void client_connection_gone(struct client_connection *, bool connected, enum err, const struct diag *);
+void client_connection_gone(struct client_connection *, enum err, const struct diag *);
 
 /* client_connection.c */
 enum err client_make_callbacks(struct rpc_client *) __attribute__((warn_unused_result));

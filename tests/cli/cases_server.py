@@ -1,11 +1,13 @@
 """Commands about the server: health, status, namespaces, backends, reflection, configuration; and when it is not there."""
 import os
 import re
+import subprocess
 
 import yaml
 
 from harness.proxy import Proxy
 from suites.keyvalue_transactional import certificates
+from world import PRISMCTL, World
 
 INTERFACES = ["keyvalue_basic", "keyvalue_batch", "keyvalue_cas", "keyvalue_scan", "keyvalue_transactional", "keyvalue_ttl"]
 
@@ -21,6 +23,37 @@ def test_nobody_there(w):
     w.ctl("status", "--admin-address", "127.0.0.1:1").fails(33)
     w.ctl("kv", "get", "a", "--address", "127.0.0.1:1").fails(33, "prismctl kv get: ")
     w.ctl("health", "--address", "nonsense").fails(72)
+
+
+def test_an_import_outlives_restarts(w):
+    proxy = Proxy().start()
+    env = World(proxy, w.folder).environment(PRISM_NAMESPACE="sqlite-other")
+    try:
+        with subprocess.Popen([PRISMCTL, "kv", "import", "--wait", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as importing:
+            for part in range(4):
+                importing.stdin.write(b"".join(b'{"key": "%d/%d", "value": "x"}\n' % (part, i) for i in range(3000)))
+                importing.stdin.flush()
+                if part < 3:
+                    assert proxy.restart() is proxy
+            out, _ = importing.communicate()
+        assert importing.returncode == 0 and out.startswith(b"imported 12000 records"), (importing.returncode, out)
+        assert World(proxy, w.folder).ctl("kv", "count", env={"PRISM_NAMESPACE": "sqlite-other"}).ok().out.strip() == "12000"
+    finally:
+        proxy.remove()
+
+
+def test_waiting_for_a_proxy_that_starts(w):
+    proxy = Proxy().start()
+    proxy.stop()
+    env = World(proxy, w.folder).environment()
+    try:
+        with subprocess.Popen([PRISMCTL, "health", "--wait"], stdout=subprocess.PIPE, env=env) as waiting:
+            proxy.start()
+            assert waiting.communicate()[0] == b"serving at %s\n" % proxy.listen.encode()
+        assert waiting.returncode == 0
+    finally:
+        proxy.remove()
+    w.ctl("health", "--wait", "--timeout", "300ms", "--address", "127.0.0.1:1").fails(33, "Connection refused", "CONNECT_FAILED")
 
 
 def test_status(w):

@@ -47,8 +47,10 @@ enum err cli_client(struct cli *cli, enum side side, struct rpc_client **ret_cli
         enum err e = tls ? make_tls(cli) : OK;
         if (!e && !cli->loop)
             e = loop_new(env_real(), 0, &cli->loop);
-        struct rpc_client_options options = {
-            .loop = cli->loop, .address = cli_address(cli, side), .tls = tls ? cli->tls : NULL};
+        struct rpc_client_options options = {.loop = cli->loop,
+                                             .address = cli_address(cli, side),
+                                             .tls = tls ? cli->tls : NULL,
+                                             .waits = cli_flag(cli, "wait")};
         e = e ? e : rpc_client_new(&options, &cli->diag, &cli->clients[side]);
         if (e)
             return e;

@@ -9,8 +9,9 @@ struct fix {
 };
 
 static const struct fix fixes[] = {
-    {ERR_CONNECT_FAILED,
-     "start the proxy (make run, or prism-proxy), or tell where it is by --address or PRISM_ADDRESS"},
+    {ERR_CONNECT_FAILED, "start the proxy (make run, or prism-proxy), or tell where it is by --address or "
+                         "PRISM_ADDRESS; --wait waits while it "
+                         "restarts"},
     {ERR_CONNECTION_LOST, "see whether the proxy still runs: prismctl health"},
     {ERR_TLS, "check --ca, --cert and --key; does the address speak TLS at all?"},
     {ERR_UNAVAILABLE, "see whether the proxy runs and is well: prismctl health, prismctl namespace list"},

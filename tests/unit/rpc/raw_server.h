@@ -20,6 +20,8 @@ enum reaction {
     SAY_GOODBYE,  /* GOAWAY: none of the streams has been seen */
     BEGIN_REFUSE, /* response headers, then REFUSE */
     HANG_UP,      /* closes the connection */
+    TURN_AWAY,    /* closes it without a word, when it should greet */
+    SAY_NOTHING,  /* never greets */
 };
 
 enum { PEERS = 16 };
@@ -100,6 +102,10 @@ static inline void peer_greet(struct peer *p)
 {
     static const uint8_t wide[] = {0, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0, 0x10, 0, 0};
     uint32_t max = p->server->streams_max;
+    if (p->reaction == TURN_AWAY)
+        conn_close(p->conn);
+    if (p->reaction == TURN_AWAY || p->reaction == SAY_NOTHING)
+        return;
     uint8_t limit[] = {0, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0, 0, 0, (uint8_t)max};
     peer_frame(p, NGHTTP2_SETTINGS, 0, 0, slice_of(wide, sizeof wide));
     if (max)
@@ -117,6 +123,8 @@ static inline void peer_react(struct peer *p, uint32_t stream, bool end)
             peer_answer(p, stream);
         break;
     case HOLD:
+    case TURN_AWAY:
+    case SAY_NOTHING:
         break;
     case BEGIN_REFUSE:
         peer_begin(p, stream);
@@ -202,13 +210,18 @@ static inline bool raw_server_accept(void *context, struct conn *conn, const str
     return true;
 }
 
-static inline enum err raw_server_open(struct raw_server *s)
+static inline enum err raw_server_listen(struct raw_server *s)
 {
     struct listen_options o = {.address = "server:80", .backlog = PEERS, .on_accept = raw_server_accept, .context = s};
+    return listener_open(s->loop, &o, NULL, &s->listener);
+}
+
+static inline enum err raw_server_open(struct raw_server *s)
+{
     enum err e = sim_new(1, &s->sim);
     if (!e)
         e = loop_new(sim_env(s->sim), 0, &s->loop);
-    return e ? e : listener_open(s->loop, &o, NULL, &s->listener);
+    return e ? e : raw_server_listen(s);
 }
 
 /* After the client is freed. */

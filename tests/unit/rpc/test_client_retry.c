@@ -1,7 +1,7 @@
 /* Calls that our client makes again on its own, and those that it must not. */
 #include "raw_server.h"
 
-enum { INTERNAL = 13, UNAVAILABLE = 14 };
+enum { EXPIRED = 4, INTERNAL = 13, UNAVAILABLE = 14 };
 
 static struct raw_server server;
 static struct rpc_client *client;
@@ -11,6 +11,7 @@ struct attempt {
     uint32_t message_count;
     bool ended;
     unsigned status;
+    enum err err;
 };
 
 static void note_message(struct rpc_client_call *call, struct slice message)
@@ -21,11 +22,11 @@ static void note_message(struct rpc_client_call *call, struct slice message)
 
 static void note_end(struct rpc_client_call *call, unsigned status, const struct diag *diag)
 {
-    (void)diag;
     struct attempt *a = rpc_client_call_user(call);
     CHECK(!a->ended);
     a->ended = true;
     a->status = status;
+    a->err = diag->err;
 }
 
 /* Reactions of the connections in their order; those after them answer. */
@@ -224,6 +225,94 @@ TEST(calls_that_wait_for_their_turn_survive_the_connection)
     CHECK_EQ(waiting.status, 0);
     CHECK_EQ(server.peer_count, 2);
     close_world();
+}
+
+static enum err open_waiting_world(void)
+{
+    enum err e = open_world(NULL, 0);
+    if (e)
+        return e;
+    rpc_client_free(client);
+    client = NULL;
+    listener_close(server.listener);
+    server.listener = NULL;
+    struct rpc_client_options o = {.loop = server.loop, .address = "server:80", .waits = true};
+    return rpc_client_new(&o, NULL, &client);
+}
+
+static void come_back(struct timer *timer)
+{
+    (void)timer;
+    CHECK_ERR(raw_server_listen(&server), OK);
+}
+
+TEST(where_it_is_asked_to_a_call_waits_for_its_server)
+{
+    struct attempt a;
+    struct timer later = {.fire = come_back};
+    CHECK_ERR(open_waiting_world(), OK);
+    uint64_t start_ns = loop_now_ns(server.loop);
+    timer_start(server.loop, &later, start_ns + 5000000000);
+    CHECK_ERR(begin(&a), OK);
+    rpc_client_send_end(a.call);
+    run(&a);
+    CHECK_EQ(a.status, 0);
+    CHECK_ERR(a.err, OK);
+    uint64_t waited_ns = loop_now_ns(server.loop) - start_ns;
+    CHECK(waited_ns >= 5000000000 && waited_ns < 8000000000);
+    close_world();
+}
+
+TEST(no_call_is_sent_before_the_server_has_greeted)
+{
+    static const enum reaction silent[] = {TURN_AWAY, SAY_NOTHING};
+    for (size_t i = 0; i < 2; i++) {
+        struct attempt a = AGAINST(100, silent[i], ANSWER);
+        CHECK_EQ(a.status, UNAVAILABLE);
+        CHECK_EQ(server.peer_count, 1);
+        CHECK_EQ(server.peers[0].request_count, 0);
+        close_world();
+    }
+}
+
+TEST(a_connection_that_nobody_greets_is_none)
+{
+    struct attempt a;
+    CHECK_ERR(open_waiting_world(), OK);
+    server.reactions[0] = TURN_AWAY;
+    server.reactions[1] = SAY_NOTHING;
+    CHECK_ERR(raw_server_listen(&server), OK);
+    CHECK_ERR(begin(&a), OK);
+    rpc_client_send_end(a.call);
+    run(&a);
+    CHECK_EQ(a.status, 0);
+    CHECK_EQ(server.peer_count, 3);
+    CHECK_EQ(server.peers[0].request_count + server.peers[1].request_count, 0);
+    close_world();
+}
+
+TEST(a_call_that_has_waited_in_vain_tells_why)
+{
+    struct attempt a;
+    CHECK_ERR(open_waiting_world(), OK);
+    CHECK_ERR(begin(&a), OK);
+    rpc_client_send_end(a.call);
+    run(&a);
+    CHECK_EQ(a.status, EXPIRED);
+    CHECK_ERR(a.err, ERR_CONNECT_FAILED);
+    close_world();
+}
+
+TEST(a_client_that_waits_can_be_freed)
+{
+    struct attempt a;
+    CHECK_ERR(open_waiting_world(), OK);
+    CHECK_ERR(begin(&a), OK);
+    for (int i = 0; i < 10; i++)
+        loop_turn(server.loop, true);
+    CHECK(!a.ended);
+    close_world();
+    CHECK(a.ended);
 }
 
 SCENARIO(calls_are_made_again_or_fail_without_memory)
