@@ -356,7 +356,7 @@ int main(int argc, char **argv)
     struct totals totals = {0};
     struct world world;
     if (!settings_read(argc, argv, settings, sizeof settings / sizeof *settings) ||
-        (!address && !world_start(&world, proxy)))
+        (!address && !world_start(&world, proxy, NULL)))
         return 1;
     struct run run = {.address = address ? address : world.address, .backend_fails = address, .totals = &totals};
     run.ns = strcmp(ns, "sqlite") == 0 ? SLICE("default") : slice_str(ns);

@@ -1,7 +1,7 @@
 /* usage: build/proof/soak [--calls N] [--seed S] [--proxy BINARY]
  *
- * Calls to one running gateway, most of them good, some cancelled, some bad, some too large, and connections that break in the
- * middle. The first quarter warms it up. Then, whenever nothing is in flight, resident memory and descriptors of its process must
+ * Calls to one running gateway, most of them good, some cancelled, some bad, some too large, connections that break in the middle,
+ * and a disk that fails now and then. The first quarter warms it up. Then, whenever nothing is in flight, resident memory and descriptors of its process must
  * be what they were after the warm-up: memory within GROWTH_KIB_MAX, descriptors exactly.
  *
  * Data are bounded: KEYS keys a namespace, each of a size that follows from its number. The last line is a JSON object. */
@@ -32,13 +32,15 @@ enum {
     RESET_IN = 1000,    /* calls for each raw connection that says something odd and is reset */
     OVERSIZE_IN = 5000, /* calls for each that is over the message limit */
 };
+/* Of SQLite's statements and commits, whatever they are for. */
+static const char FAULTS[] = "sqlite.step=1/3000,sqlite.commit=1/300";
 static const uint64_t TIMEOUT_NS = UINT64_C(60000000000);
 
 enum act { ACT_GOOD, ACT_CANCELLED, ACT_BAD, ACT_OVERSIZE, ACTS };
 static const char *const act_names[ACTS] = {"good", "cancelled", "bad", "oversize"};
 
 struct totals {
-    uint64_t asked[ACTS], ok[ACTS], failed[ACTS], dropped, resets, surprises;
+    uint64_t asked[ACTS], ok[ACTS], failed[ACTS], dropped, resets, storage_faults, surprises;
 };
 
 struct caller {
@@ -75,12 +77,14 @@ static void on_message(struct rpc_client_call *call, struct slice bytes)
     (void)bytes;
 }
 
-/* A good call may only fail because we dropped its connection; a bad one must fail. */
+/* A good call may only fail because we dropped its connection, or the disk has failed it; a bad one must fail. */
 static void on_end(struct rpc_client_call *call, unsigned status, const struct diag *diag)
 {
     struct caller *c = rpc_client_call_user(call);
     struct totals *t = &c->soak->totals;
-    bool wanted = c->act == ACT_GOOD ? status == 0 : c->act == ACT_CANCELLED || status != 0;
+    bool failed_disk = status && diag->err == ERR_IO;
+    bool wanted = c->act == ACT_GOOD ? status == 0 || failed_disk : c->act == ACT_CANCELLED || status != 0;
+    t->storage_faults += failed_disk;
     c->call = NULL;
     *(status ? &t->failed[c->act] : &t->ok[c->act]) += 1;
     if (wanted || c->soak->dropping)
@@ -344,8 +348,9 @@ static void report(const struct soak *s, uint64_t seed, struct measure warm, str
     for (unsigned i = 0; i < ACTS; i++)
         printf(", \"%s\": %" PRIu64 ", \"%s_answered_ok\": %" PRIu64, act_names[i], s->totals.asked[i], act_names[i],
                s->totals.ok[i]);
-    printf(", \"connections_dropped\": %" PRIu64 ", \"connections_reset\": %" PRIu64 ", \"surprises\": %" PRIu64,
-           s->totals.dropped, s->totals.resets, s->totals.surprises);
+    printf(", \"connections_dropped\": %" PRIu64 ", \"connections_reset\": %" PRIu64 ", \"storage_faults\": %" PRIu64
+           ", \"surprises\": %" PRIu64,
+           s->totals.dropped, s->totals.resets, s->totals.storage_faults, s->totals.surprises);
     printf(
         ", \"resident_kib_warm\": %lu, \"resident_kib_end\": %lu, \"descriptors_warm\": %u, \"descriptors_end\": %u}\n",
         warm.resident_kib, end.resident_kib, warm.descriptors, end.descriptors);
@@ -360,7 +365,7 @@ int main(int argc, char **argv)
     struct world world;
     struct soak s = {.oversize = mem_zalloc(LIMIT_MESSAGE_BYTES_MAX)};
     if (!settings_read(argc, argv, settings, sizeof settings / sizeof *settings) || !s.oversize ||
-        !world_start(&world, proxy))
+        !world_start(&world, proxy, FAULTS))
         return 1;
     s.address = world.address;
     s.random = seed << 32;

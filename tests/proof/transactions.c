@@ -425,7 +425,7 @@ int main(int argc, char **argv)
                                        {"seed", NULL, &seed}};
     struct totals totals = {0};
     struct world world;
-    if (!settings_read(argc, argv, settings, sizeof settings / sizeof *settings) || !world_start(&world, proxy))
+    if (!settings_read(argc, argv, settings, sizeof settings / sizeof *settings) || !world_start(&world, proxy, NULL))
         return 1;
     struct run run = {.address = world.address, .totals = &totals};
     run.ns = strcmp(ns, "sqlite") == 0 ? SLICE("default") : slice_str(ns);

@@ -14,14 +14,15 @@
 
 /* --- process ----------------------------------------------------------------------------------------------------------------- */
 
-static _Noreturn void become_proxy(const struct world *w, const char *binary, int out)
+static _Noreturn void become_proxy(const struct world *w, const char *binary, const char *faults, int out)
 {
     char log[128];
     snprintf(log, sizeof log, "%s/log", w->folder);
     int err = open(log, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     dup2(out, STDOUT_FILENO);
     dup2(err, STDERR_FILENO);
-    execl(binary, binary, "--data-dir", w->folder, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", NULL);
+    execl(binary, binary, "--data-dir", w->folder, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0",
+          faults ? "--faults" : NULL, faults, NULL);
     _exit(127);
 }
 
@@ -41,7 +42,7 @@ static bool read_ready(struct world *w)
     return listen && sscanf(listen + strlen("\"listen\":"), " \"%63[^\"]\"", w->address) == 1;
 }
 
-bool world_start(struct world *w, const char *binary)
+bool world_start(struct world *w, const char *binary, const char *faults)
 {
     int ends[2];
     *w = (struct world){.folder = "/tmp/prism-proof-XXXXXX"};
@@ -52,7 +53,7 @@ bool world_start(struct world *w, const char *binary)
     w->out = ends[0];
     w->pid = fork();
     if (w->pid == 0)
-        become_proxy(w, binary, ends[1]);
+        become_proxy(w, binary, faults, ends[1]);
     close(ends[1]);
     if (w->pid > 0 && read_ready(w))
         return true;

@@ -1,6 +1,6 @@
 /* The running gateway from outside: a prism-proxy process of our own, ended by its pid, and calls to it. One thread.
  *
- *   world_start(&w, "build/prism-proxy", "/tmp/folder");    it listens on a free port of 127.0.0.1
+ *   world_start(&w, "build/prism-proxy", NULL);       it listens on a free port of 127.0.0.1
  *   world_call(client, &call_options, &x_request_pb, &request, &events, user, &call);
  *   world_stop(&w);                                         exit code */
 #ifndef PRISM_TESTS_WORLD_H
@@ -17,8 +17,9 @@ struct world {
     char address[64];
     char folder[64]; /* made here, removed by world_stop */
 };
-/* Returns when the proxy is ready. false: it is not, and standard error says why. */
-bool world_start(struct world *, const char *binary);
+/* Returns when the proxy is ready. faults: what goes wrong in it (base/fault.h), NULL: nothing. false: it is not ready, and
+ * standard error says why. */
+bool world_start(struct world *, const char *binary, const char *faults);
 /* SIGTERM and waits. The exit code; -1: ended by a signal. */
 int world_stop(struct world *);
 /* Resident memory in KiB, and open descriptors; 0: cannot tell. */
