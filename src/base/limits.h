@@ -192,6 +192,7 @@ enum {
     LIMIT_POSTGRES_GIVE_UP_MS = 2000,         /* from a cancel request to the end of its connection */
     LIMIT_POSTGRES_BACKOFF_MIN_MS = 100,      /* after the first attempt to connect that failed */
     LIMIT_POSTGRES_BACKOFF_MS = 10000,
+    LIMIT_POSTGRES_LOOK_MS = 500,             /* between two looks of a blocking pop for what other proxies pushed */
     LIMIT_POSTGRES_SWEEP_MS = 5000,           /* of one statement that removes expired rows */
     LIMIT_POSTGRES_SWEEP_INTERVAL_MS = 30000,
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */

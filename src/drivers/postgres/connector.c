@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "data/outcome.h"
 
 /* --- answers ----------------------------------------------------------------------------------------------------------------- */
 
@@ -66,8 +67,10 @@ static enum err connect_once(struct postgres_connector *c, struct postgres_probl
     if (e)
         return e;
     e = postgres_schema_open(conn, &wait, &c->setup, p, ret_namespace);
-    if (e == ERR_BACKEND_LOST) /* no call was on it */
+    if (e == ERR_BACKEND_LOST || e == ERR_DEADLINE_EXCEEDED) /* no call was on it */
         e = p->err = ERR_BACKEND_UNREACHABLE;
+    else if (e && e != ERR_SCHEMA_FUTURE && outcome_of(e) == OUTCOME_SETTLED)
+        e = p->err = ERR_BACKEND_REFUSED;
     if (!e && PQenterPipelineMode(conn) != 1)
         e = postgres_problem_set(p, ERR_BACKEND_UNREACHABLE, "the connection was lost");
     if (e)

@@ -3,7 +3,7 @@
  *   look: BEGIN, lock of the key, kept answer, the operation's statements ─▶ nothing kept, and it succeeded ─▶ keep: answer, COMMIT
  *                                                                        └▶ kept, or it failed ─▶ undo: ROLLBACK, then answered
  *
- * The lock is an advisory one, which ends with the transaction: a retry that comes at the same time waits, and then finds the
+ * What found nothing to do (a blocking pop) leaves no response and is undone. The lock is an advisory one, which ends with the transaction: a retry that comes at the same time waits, and then finds the
  * answer. Until COMMIT is sent nothing has happened. */
 #include "data/siphash.h"
 #include "drivers/postgres/store.h"
@@ -111,7 +111,7 @@ static void done(struct postgres_unit *u, enum err e)
         postgres_unit_conclude(u, e);
     else if (u->step == STEP_UNDO)
         postgres_unit_conclude(u, u->outcome);
-    else if (u->step == STEP_LOOK && o && !e && !o->replayed)
+    else if (u->step == STEP_LOOK && o && !e && !o->replayed && o->response)
         keep(u, o);
     else
         undo(u, e);

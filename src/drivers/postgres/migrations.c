@@ -3,7 +3,9 @@
  * All names are without schema: search_path decides. Keys are bytea, which PostgreSQL orders bytewise. expires_at is judged by the
  * proxy's clock, given as a parameter, as on every other backend. Functions do in one round trip, under the lock of the row, what
  * looks before it writes. */
-#include "drivers/postgres/schema.h"
+#include "drivers/postgres/migrations.h"
+
+#include <stddef.h>
 
 /* The shape of expected is enum kv_expect: 0 anything, 1 absent, 2 version, 3 value. */
 static const char version_1[] =
@@ -93,5 +95,7 @@ static const char version_1[] =
     "  IF removed THEN UPDATE items i SET expires_at = NULL WHERE i.namespace = ns AND i.key = k; END IF;"
     " END $$;";
 
-const char *const postgres_migrations[] = {version_1};
+static const char *const first[] = {version_1, NULL};
+
+const char *const *const postgres_migrations[] = {first, postgres_version_2};
 const int postgres_schema_version = sizeof postgres_migrations / sizeof *postgres_migrations;

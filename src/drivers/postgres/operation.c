@@ -40,10 +40,15 @@ static void refuse(struct postgres_operation *o, enum err e)
     call_end(o->call, e);
 }
 
+static void cancelled(struct call *);
+
 void postgres_finish(struct postgres_operation *o, enum err e)
 {
-    o->call->on_cancel = NULL;
+    if (o->call->on_cancel == cancelled)
+        o->call->on_cancel = NULL;
     o->outcome = e;
+    if (!e && o->committed && !o->replayed)
+        o->committed(o);
     if (o->answer)
         o->answer(o);
     else if (e)
@@ -58,6 +63,7 @@ void postgres_finish(struct postgres_operation *o, enum err e)
 static void cancelled(struct call *call)
 {
     struct postgres_operation *o = call->driver;
+    call->on_cancel = NULL;
     postgres_pool_leave(o);
     postgres_finish(o, postgres_gone(call));
 }
@@ -121,6 +127,12 @@ static void submit_to(struct postgres_pool *pool, struct postgres_operation *o)
         postgres_finish(o, e);
     else
         o->call->on_cancel = cancelled;
+}
+
+enum err postgres_submit_quietly(struct postgres_operation *o)
+{
+    struct postgres_worker *w = postgres_worker_of(o->store, o->call->loop);
+    return postgres_pool_submit(pool_for(w, o), o, &o->call->diag);
 }
 
 void postgres_submit(struct postgres_operation *o)

@@ -39,15 +39,16 @@ struct postgres_operation {
     enum postgres_class class;
     enum err (*put)(struct postgres_operation *, struct postgres_unit *);
     enum err (*take)(struct postgres_operation *, unsigned index, const PGresult *);
-    const struct postgres_group *group;          /* NULL: always alone */
-    void (*answer)(struct postgres_operation *); /* instead of replying with response; NULL: reply */
-    size_t bytes;                                /* payload, bounds a group */
-    int64_t now_ms;                              /* when it was made: what has expired is judged by this */
-    struct postgres_pool *pool;                  /* where it waits or was sent */
-    struct postgres_unit *unit;                  /* NULL: not sent */
-    unsigned index;                              /* in unit's members */
-    unsigned attempts;                           /* repeated after a deadlock */
-    const char *comment;                         /* trace, as an SQL comment; NULL: none */
+    const struct postgres_group *group;             /* NULL: always alone */
+    void (*answer)(struct postgres_operation *);    /* instead of replying with response; NULL: reply */
+    void (*committed)(struct postgres_operation *); /* before it is answered; not of a replay. NULL: nothing */
+    size_t bytes;                                   /* payload, bounds a group */
+    int64_t now_ms;                                 /* when it was made: what has expired is judged by this */
+    struct postgres_pool *pool;                     /* where it waits or was sent */
+    struct postgres_unit *unit;                     /* NULL: not sent */
+    unsigned index;                                 /* in unit's members */
+    unsigned attempts;                              /* repeated after a deadlock */
+    const char *comment;                            /* trace, as an SQL comment; NULL: none */
 
     enum err outcome;
     const void *response;
@@ -69,6 +70,8 @@ void *postgres_operation_new(struct backend *, struct call *, size_t size, enum 
 void postgres_submit(struct postgres_operation *);
 /* To the primary, whatever the class; the idempotency key is the caller's own affair. */
 void postgres_submit_primary(struct postgres_operation *);
+/* The same without on_cancel and with the key begun; an error means that it was not taken. */
+enum err postgres_submit_quietly(struct postgres_operation *);
 /* Answers. e: OK, or its words are in call->diag or in the error's row. */
 void postgres_finish(struct postgres_operation *, enum err e);
 /* ERR_NOMEM, or *ret_version is a token that was never given before, in the call's arena. */

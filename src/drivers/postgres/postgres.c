@@ -19,6 +19,7 @@ static void close_store(struct backend *backend)
     postgres_upkeep_stop(&s->upkeep);
     postgres_connector_stop(&s->standby);
     postgres_connector_stop(&s->primary);
+    waiting_fini(&s->pops);
     mem_free(s->workers);
     mem_free(s->namespace_name);
     mem_free(s);
@@ -63,6 +64,7 @@ static enum err open_store(const struct backend_open *open, struct backend **ret
     s->env = open->env;
     s->log = open->log;
     s->loops = open->loops ? open->loops : 1;
+    waiting_init(&s->pops, open->env, LIMIT_WAITING_POPS);
     enum err e = postgres_settings_read(open, d, &s->settings);
     if (!e)
         e = start(s, open);
@@ -140,6 +142,7 @@ static void stats(struct backend *backend, backend_stat_fn *tell, void *context)
     tell(context, "cancels", load(&s->upkeep.cancels));
     tell(context, "expired_rows_swept", load(&s->upkeep.swept));
     tell(context, "writes_without_ttl", load(&s->forever));
+    tell(context, "pops_waiting", waiting_count(&s->pops));
     tell(context, "transactions_open", atomic_load(&s->transactions));
 }
 
@@ -193,6 +196,20 @@ const struct driver driver_postgres = {
             [INTERFACE_KEYVALUE_SCAN] = &postgres_keyvalue_scan,
             [INTERFACE_KEYVALUE_TRANSACTIONAL] = &postgres_keyvalue_transactional,
             [INTERFACE_KEYVALUE_TTL] = &postgres_keyvalue_ttl,
+            [INTERFACE_LIST_BASIC] = &postgres_list_basic,
+            [INTERFACE_LIST_BLOCKING] = &postgres_list_blocking,
+            [INTERFACE_LIST_INDEXING] = &postgres_list_indexing,
+            [INTERFACE_LIST_RANGE] = &postgres_list_range,
+            [INTERFACE_SET_BASIC] = &postgres_set_basic,
+            [INTERFACE_SET_CARDINALITY] = &postgres_set_cardinality,
+            [INTERFACE_SET_OPERATIONS] = &postgres_set_operations,
+            [INTERFACE_SET_RANDOM] = &postgres_set_random,
+            [INTERFACE_SORTEDSET_BASIC] = &postgres_sortedset_basic,
+            [INTERFACE_SORTEDSET_LEX] = &postgres_sortedset_lex,
+            [INTERFACE_SORTEDSET_OPERATIONS] = &postgres_sortedset_operations,
+            [INTERFACE_SORTEDSET_RANGE] = &postgres_sortedset_range,
+            [INTERFACE_SORTEDSET_RANK] = &postgres_sortedset_rank,
+            [INTERFACE_COUNTER_BASIC] = &postgres_counter_basic,
         },
     .open = open_store,
     .detach = detach,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "drivers/postgres/migrations.h"
 
 struct opening {
     PGconn *conn;
@@ -140,7 +141,9 @@ static enum err apply(const struct opening *o, int version)
     char note[128];
     snprintf(note, sizeof note, "INSERT INTO schema_version (version, prism) VALUES (%d, '%s')", version + 1,
              PRISM_VERSION);
-    enum err e = run(o, postgres_migrations[version]);
+    enum err e = OK;
+    for (const char *const *sql = postgres_migrations[version]; *sql && !e; sql++)
+        e = run(o, *sql);
     return e ? e : run(o, note);
 }
 
@@ -158,19 +161,30 @@ static enum err migrate_locked(const struct opening *o)
     return e;
 }
 
+#define MIGRATION_LOCK "(" POSTGRES_LOCK_CLASS ", hashtext(current_setting('search_path')))"
+
+static void add_advice(struct postgres_problem *p)
+{
+    size_t size = strlen(p->text);
+    snprintf(p->text + size, sizeof p->text - size,
+             "; grant the role CREATE on the database, or make a schema that it owns");
+}
+
+/* The lock is taken before the transaction begins: only then the transaction is sure to see what the one before has made. It ends with
+ * the connection where something fails. */
 static enum err migrate(const struct opening *o)
 {
-    enum err e = run(o, "BEGIN; SELECT pg_advisory_xact_lock(" POSTGRES_LOCK_CLASS ", hashtext(current_schema()))");
+    enum err e = run(o, "SELECT pg_advisory_lock" MIGRATION_LOCK);
+    if (!e)
+        e = run(o, "BEGIN");
     if (!e)
         e = migrate_locked(o);
     if (!e)
-        return run(o, "COMMIT");
-    struct postgres_problem ignored;
-    if (postgres_session_do(o->conn, o->wait, "ROLLBACK", NULL, &ignored))
-        return e;
-    if (e == ERR_BACKEND_DENIED && !strstr(o->problem->text, "; "))
-        snprintf(o->problem->text + strlen(o->problem->text), sizeof o->problem->text - strlen(o->problem->text),
-                 "; grant the role CREATE on the database, or make a schema that it owns");
+        e = run(o, "COMMIT");
+    if (!e)
+        e = run(o, "SELECT pg_advisory_unlock" MIGRATION_LOCK);
+    if (e == ERR_BACKEND_DENIED)
+        add_advice(o->problem);
     return e;
 }
 

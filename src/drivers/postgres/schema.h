@@ -20,8 +20,4 @@ struct postgres_setup {
 enum err postgres_schema_open(PGconn *, const struct postgres_wait *, const struct postgres_setup *,
                               struct postgres_problem *, int32_t *ret_namespace);
 
-/* migrations.c: what turns version i into version i + 1; functions of the current version are made anew with each. */
-extern const char *const postgres_migrations[];
-extern const int postgres_schema_version;
-
 #endif

@@ -84,6 +84,75 @@ static const struct {
     [STATEMENT_SCAN_KEYS] = {"scan_keys", KEYS("ASC")},
     [STATEMENT_SCAN_KEYS_REVERSE] = {"scan_keys_reverse", KEYS("DESC")},
     [STATEMENT_COUNT] = {"count", "SELECT count(*) FROM items WHERE " RANGE},
+
+    [STATEMENT_LIST_PUSH] = {"list_push",
+                             "SELECT o_pushed, o_size FROM list_push($1::int4, $2::bytea, $3::bool, $4::bytea[], "
+                             "$5::int8)"},
+    [STATEMENT_LIST_POP] = {"list_pop",
+                            "SELECT o_value, o_size FROM list_pop($1::int4, $2::bytea, $3::bool, $4::int8, $5::int8)"},
+    [STATEMENT_LIST_GET] = {"list_get", "SELECT o_value FROM list_get($1::int4, $2::bytea, $3::int8)"},
+    [STATEMENT_LIST_RANGE] = {"list_range",
+                              "SELECT o_value, o_size FROM list_range($1::int4, $2::bytea, $3::int8, $4::int8, "
+                              "$5::int8, $6::int8)"},
+    [STATEMENT_LIST_SET] = {"list_set",
+                            "SELECT o_done, o_size FROM list_set($1::int4, $2::bytea, $3::int8, $4::bytea)"},
+    [STATEMENT_LIST_INSERT] = {"list_insert",
+                               "SELECT o_done, o_size FROM list_insert($1::int4, $2::bytea, $3::int8, $4::bytea, "
+                               "$5::int8)"},
+    [STATEMENT_LIST_REMOVE_AT] =
+        {"list_remove_at", "SELECT o_removed, o_size, o_value FROM list_remove_at($1::int4, $2::bytea, $3::int8)"},
+    [STATEMENT_LIST_REMOVE] = {"list_remove",
+                               "SELECT o_removed, o_size FROM list_remove($1::int4, $2::bytea, $3::bytea, $4::int8, "
+                               "$5::bool)"},
+    [STATEMENT_LIST_TRIM] = {"list_trim",
+                             "SELECT o_removed, o_size FROM list_trim($1::int4, $2::bytea, $3::int8, $4::int8)"},
+    [STATEMENT_SET_ADD] = {"set_add", "SELECT o_added FROM set_add($1::int4, $2::bytea, $3::bytea[])"},
+    [STATEMENT_SET_REMOVE] = {"set_remove", "SELECT o_removed FROM set_remove($1::int4, $2::bytea, $3::bytea[])"},
+    [STATEMENT_SET_HAS] = {"set_has",
+                           "SELECT k.n FROM collections c, unnest($3::bytea[]) WITH ORDINALITY k(member, n) JOIN "
+                           "LATERAL (SELECT 1 FROM set_members s WHERE s.collection = c.id AND s.member = "
+                           "k.member) h ON true WHERE c.namespace = $1::int4 AND c.model = 2 AND c.key = $2::bytea"},
+    [STATEMENT_SET_WALK] = {"set_walk",
+                            "SELECT o_member, o_taken FROM set_walk($1::int4, $2::bytea[], $3::int2, $4::bytea, "
+                            "$5::int8, $6::int8)"},
+    [STATEMENT_SET_RANDOM] = {"set_random",
+                              "SELECT s.member FROM collections c JOIN set_members s ON s.collection = c.id WHERE "
+                              "c.namespace = $1::int4 AND c.model = 2 AND c.key = $2::bytea ORDER BY random() LIMIT "
+                              "$3::int8"},
+    [STATEMENT_SET_POP] = {"set_pop", "SELECT o_member, o_size FROM set_pop($1::int4, $2::bytea, $3::int8)"},
+    [STATEMENT_COLLECTION_SIZE] =
+        {"collection_size", "SELECT size FROM collections WHERE namespace = $1::int4 AND key = $2::bytea AND model "
+                            "= $3::int2"},
+    [STATEMENT_COLLECTION_CLEAR] = {"collection_clear",
+                                    "SELECT o_removed FROM coll_clear($1::int4, $3::int2, $2::bytea)"},
+    [STATEMENT_SORTED_ADD] = {"sorted_add",
+                              "SELECT o_added, o_updated FROM sorted_add($1::int4, $2::bytea, $3::bytea[], "
+                              "$4::float8[])"},
+    [STATEMENT_SORTED_REMOVE] = {"sorted_remove",
+                                 "SELECT o_removed FROM sorted_remove($1::int4, $2::bytea, $3::bytea[])"},
+    [STATEMENT_SORTED_SCORE] = {"sorted_score",
+                                "SELECT s.score FROM collections c JOIN sorted_members s ON s.collection = c.id AND "
+                                "s.member = $3::bytea WHERE c.namespace = $1::int4 AND c.model = 3 AND c.key = "
+                                "$2::bytea"},
+    [STATEMENT_SORTED_RANK] = {"sorted_rank",
+                               "SELECT o_rank, o_score FROM sorted_rank($1::int4, $2::bytea, $3::bytea, $4::bool)"},
+    [STATEMENT_SORTED_RANGE] = {"sorted_range",
+                                "SELECT o_score, o_member, o_size FROM sorted_range($1::int4, $2::bytea, $3::int8, "
+                                "$4::int8, $5::bool, $6::int8)"},
+    [STATEMENT_SORTED_WALK] = {"sorted_walk",
+                               "SELECT o_score, o_member FROM sorted_walk($1::int4, $2::bytea, $3::float8, $4::bytea, "
+                               "$5::float8, $6::bool, $7::int8)"},
+    [STATEMENT_SORTED_LEX] = {"sorted_lex",
+                              "SELECT o_score, o_member, o_highest FROM sorted_lex($1::int4, $2::bytea, $3::bytea, "
+                              "$4::bool, $5::int8)"},
+    [STATEMENT_SORTED_JOIN] = {"sorted_join",
+                               "SELECT o_n, o_score, o_member, o_size FROM sorted_join($1::int4, $2::bytea[], "
+                               "$3::bool, $4::int8)"},
+    [STATEMENT_COUNTER_ADD] = {"counter_add", "SELECT o_done, o_value FROM counter_add($1::int4, $2::bytea, $3::int8)"},
+    [STATEMENT_COUNTER_GET] = {"counter_get",
+                               "SELECT value FROM counters WHERE namespace = $1::int4 AND key = $2::bytea"},
+    [STATEMENT_COUNTER_CLEAR] = {"counter_clear",
+                                 "DELETE FROM counters WHERE namespace = $1::int4 AND key = $2::bytea RETURNING value"},
 };
 
 const char *postgres_statement_text(enum postgres_statement s)

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/map.h"
+#include "data/waiting.h"
 #include "drivers/postgres/pool.h"
 
 struct postgres_transaction;
@@ -42,6 +43,7 @@ struct postgres_store {
     unsigned loops;
     struct postgres_worker *workers;
     atomic_uint transactions;     /* open */
+    struct waiting_room pops;     /* blocking ones */
     atomic_uint_fast64_t forever; /* writes without a time to live */
 };
 
@@ -76,12 +78,26 @@ struct postgres_params postgres_answer_params(const struct postgres_unit *, cons
 void postgres_transactions_init(struct postgres_worker *);
 void postgres_transactions_fini(struct postgres_worker *); /* rolls back what is open */
 
-/* keyvalue_*.c: the interfaces. */
+/* The interfaces. */
 extern const struct keyvalue_basic_ops postgres_keyvalue_basic;
 extern const struct keyvalue_batch_ops postgres_keyvalue_batch;
 extern const struct keyvalue_cas_ops postgres_keyvalue_cas;
 extern const struct keyvalue_scan_ops postgres_keyvalue_scan;
 extern const struct keyvalue_transactional_ops postgres_keyvalue_transactional;
 extern const struct keyvalue_ttl_ops postgres_keyvalue_ttl;
+extern const struct list_basic_ops postgres_list_basic;
+extern const struct list_blocking_ops postgres_list_blocking;
+extern const struct list_indexing_ops postgres_list_indexing;
+extern const struct list_range_ops postgres_list_range;
+extern const struct set_basic_ops postgres_set_basic;
+extern const struct set_cardinality_ops postgres_set_cardinality;
+extern const struct set_operations_ops postgres_set_operations;
+extern const struct set_random_ops postgres_set_random;
+extern const struct sortedset_basic_ops postgres_sortedset_basic;
+extern const struct sortedset_lex_ops postgres_sortedset_lex;
+extern const struct sortedset_operations_ops postgres_sortedset_operations;
+extern const struct sortedset_range_ops postgres_sortedset_range;
+extern const struct sortedset_rank_ops postgres_sortedset_rank;
+extern const struct counter_basic_ops postgres_counter_basic;
 
 #endif

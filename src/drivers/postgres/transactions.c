@@ -134,6 +134,8 @@ void *postgres_step_new(struct backend *backend, struct call *call, size_t size)
     return postgres_operation_new(backend, call, size, CLASS_READ);
 }
 
+static void cancelled(struct call *);
+
 static void answer_on_its_loop(struct call *call)
 {
     struct postgres_step *s = call->driver;
@@ -145,6 +147,8 @@ static void answer(struct postgres_step *s, struct loop *here, enum err e)
     struct call *call = s->operation.call;
     s->transaction = NULL;
     s->operation.outcome = e;
+    if (call->on_cancel == cancelled)
+        call->on_cancel = NULL;
     if (call->loop == here)
         postgres_finish(&s->operation, e);
     else

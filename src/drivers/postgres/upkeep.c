@@ -75,7 +75,8 @@ static bool lock_sweeping(PGconn *conn, const struct postgres_wait *w)
     struct postgres_problem problem;
     PGresult *r;
     if (postgres_session_ask(conn, w,
-                             "SELECT pg_try_advisory_lock(" POSTGRES_LOCK_CLASS ", hashtext(current_schema()) + 1)",
+                             "SELECT pg_try_advisory_lock(" POSTGRES_LOCK_CLASS
+                             ", hashtext(current_setting('search_path')) + 1)",
                              &none, &problem, &r))
         return false;
     bool mine = postgres_bool(r, 0, 0);
