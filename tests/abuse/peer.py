@@ -17,14 +17,12 @@ def frame(kind, flags, stream, payload=b""):
 
 
 class Peer:
-    """Frames are sent at once, or gathered between hold() and release(). source: the address to come from. tls: an
-    ssl.SSLContext."""
+    """source: the address to come from. tls: an ssl.SSLContext."""
 
     def __init__(self, address, path, namespace, window=65535, source=None, tls=None):
         host, port = address.rsplit(":", 1)
         self.path, self.namespace = path, namespace
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
-        self.held = None
         self.received = b""
         self.socket = socket.create_connection((host, int(port)), PATIENCE_S, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,16 +42,6 @@ class Peer:
         self.socket.close()
 
     def send(self, data):
-        if self.held is None:
-            self.socket.sendall(data)
-        else:
-            self.held += data
-
-    def hold(self):
-        self.held = b""
-
-    def release(self):
-        data, self.held = self.held, None
         self.socket.sendall(data)
 
     def frame(self, kind, flags, stream, payload=b""):

@@ -21,14 +21,11 @@ def send_all(peer, data):
 # --- 1, 2, 4: many connections at once, and what is said about each ------------------------------------------------------
 
 
-def reset_rapidly(peer):
+def reset_rapidly(peer, pairs=5 * RESET_BURST):
     """5 times the resets that a connection may make, in one go."""
-    peer.hold()
-    for stream in range(1, 10 * RESET_BURST, 2):
-        peer.headers(stream, END_STREAM)
-        peer.reset(stream)
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        peer.release()
+    block = peer.literal_block()
+    send_all(peer, b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block) +
+                            frame(RST_STREAM, 0, stream, b"\0\0\0\x08") for stream in range(1, 2 * pairs, 2)))
 
 
 @case
@@ -52,6 +49,21 @@ def many_connections_that_reset_rapidly_are_closed():
         check(max(line["frames"] for line in lines) <= FRAMES_MAX, "frames until it was noticed")
         say("%d connections ended after at most %d frames; p99 of the honest client %.1f ms" %
             (FLOODS, max(line["frames"] for line in lines), honest.p99_ms()))
+
+
+@case
+def one_connection_that_resets_rapidly_is_closed():
+    """100,000 frames in the long form: begun is what the budget of one connection allows."""
+    with proxy(ACCESS) as p:
+        started = measured(p, "prism_calls_started_total")
+        with Peer(p.listen, GET, "memory") as peer:
+            reset_rapidly(peer, FRAMES // 20)
+            code = peer.await_close()
+            check(code in (ENHANCE_YOUR_CALM, None), "code %s" % code)
+        begun, frames = measured(p, "prism_calls_started_total") - started, p.await_log(ENDED)[0]["frames"]
+        check(begun <= RESET_BURST + RESET_PER_S, "%d calls began" % begun)
+        check(frames <= FRAMES_MAX, "%d frames until it was noticed" % frames)
+        say("%d frames: ended after %d, %d calls began" % (FRAMES // 10, frames, begun))
 
 
 @case
