@@ -62,7 +62,7 @@ _prismctl() {
     'kv persist '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
     'kv count '*) COMPREPLY=($(compgen -W " --prefix --start --end --hex --base64 $global" -- "$cur")) ;;
     'kv scan '*) COMPREPLY=($(compgen -W " --prefix --start --end --limit --page-size --cursor --reverse --keys-only --hex --base64 $global" -- "$cur")) ;;
-    'kv import '*) COMPREPLY=($(compgen -f -W " --on-error --prefix --ttl --batch --parallel --quiet $global" -- "$cur")) ;;
+    'kv import '*) COMPREPLY=($(compgen -f -W " --on-error --prefix --ttl --batch --parallel --resume --quiet $global" -- "$cur")) ;;
     'kv export '*) COMPREPLY=($(compgen -f -W " --prefix --start --end --hex --base64 --quiet $global" -- "$cur")) ;;
     'call '*) COMPREPLY=($(compgen -f -W " --admin $global" -- "$cur")) ;;
     'services '*) COMPREPLY=($(compgen -W " --admin $global" -- "$cur")) ;;

@@ -127,6 +127,7 @@ enum {
     LIMIT_OPERATIONS_CONNECTIONS = 200,       /* on the metrics port */
     LIMIT_TLS_WATCH_MS = 10000,               /* between two looks at the certificate files */
     LIMIT_DRAIN_MS_MAX = 300000,
+    LIMIT_PAUSE_MS = 30000,                   /* a reload that pauses writes waits this long for those under way */
 
     /* What strangers can make us say. */
     LIMIT_LOG_LINE_BYTES = 4096,              /* a pipe takes this much at once: lines never mix */

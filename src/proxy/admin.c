@@ -232,7 +232,8 @@ static enum err send_changes(struct rpc_call *rpc, const struct reload_result *r
 {
     struct admin_reload_config_response r = {.namespaces_added = result->changes.added,
                                              .namespaces_changed = result->changes.changed,
-                                             .namespaces_removed = result->changes.removed};
+                                             .namespaces_removed = result->changes.removed,
+                                             .writes_under_way = result->writes_under_way};
     for (uint32_t i = 0; result->needs_restart[i]; i++)
         if (!add_text(rpc->arena, &r.needs_restart, slice_str(result->needs_restart[i])))
             return ERR_NOMEM;

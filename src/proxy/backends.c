@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "proxy/config.h"
 
 /* Of a namespace only the driver options count: a change of limits or TTL rules does not touch the store. Of a backend also where
  * it connects to. */
@@ -43,7 +44,7 @@ enum err held_settings(const struct driver *driver, const struct config_backend 
 {
     buf_printf(out, "%s;", driver->name);
     enum err e = backend ? put_options(&config_backend_pb, backend, out) : OK;
-    buf_putc(out, ';');
+    buf_printf(out, ";%.*s;", SLICE_ARG(config_store_of(ns)));
     return e ? e : put_options(&config_namespace_pb, ns, out);
 }
 
@@ -115,11 +116,11 @@ static bool try_ref(struct held *held)
     return false;
 }
 
-struct held *held_take(struct keeper *k, const struct driver *driver, const char *namespace_name)
+struct held *held_take(struct keeper *k, const struct driver *driver, const char *name)
 {
     pthread_mutex_lock(&k->lock);
     struct held *held;
-    while ((held = find(k, driver, namespace_name)) && !try_ref(held))
+    while ((held = find(k, driver, name)) && !try_ref(held))
         pthread_cond_wait(&k->gone, &k->lock);
     pthread_mutex_unlock(&k->lock);
     return held;
@@ -146,8 +147,8 @@ static struct held *new_held(const struct keeper *keeper, const struct driver *d
     return NULL;
 }
 
-enum err held_open(struct keeper *keeper, const struct driver *driver, const struct backend_open *open,
-                   struct slice settings, struct held **ret_held)
+enum err held_open(struct keeper *keeper, const struct driver *driver, const char *name,
+                   const struct backend_open *open, struct slice settings, struct held **ret_held)
 {
     struct held *held = new_held(keeper, driver, settings);
     if (!held)
@@ -161,7 +162,7 @@ enum err held_open(struct keeper *keeper, const struct driver *driver, const str
     }
     held->keeper = keeper;
     held->driver = driver;
-    snprintf(held->name, sizeof held->name, "%s", open->namespace_name);
+    snprintf(held->name, sizeof held->name, "%s", name);
     held->settings_size = settings.size;
     memcpy(held->settings, settings.data, settings.size);
     atomic_init(&held->refs, 1);

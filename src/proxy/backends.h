@@ -51,7 +51,7 @@ struct held {
     atomic_uint attached;         /* loops that have not detached yet */
     struct task task;
     struct work work;
-    char name[LIMIT_NAMESPACE_NAME_BYTES + 1]; /* of the namespace */
+    char name[LIMIT_NAMESPACE_NAME_BYTES + 1]; /* of the store, or at a server of the namespace */
     size_t settings_size;
     uint8_t settings[]; /* what it was opened with */
 };
@@ -63,11 +63,11 @@ void keeper_set_loops(struct keeper *, struct loop *const *loops, unsigned count
 /* Control loop's thread: the loops have threads of their own now, or (false) no longer have: what waited for them is done here. */
 void keeper_loops_run(struct keeper *, bool run);
 /* Opens a backend. Blocks: a pool thread, or before anything is served. Errors of the driver, with its words. */
-enum err held_open(struct keeper *, const struct driver *, const struct backend_open *, struct slice settings,
-                   struct held **ret_held) __attribute__((warn_unused_result));
-/* One more reference to the backend that is open for the namespace with this driver. NULL: there is none. Blocks while it is
+enum err held_open(struct keeper *, const struct driver *, const char *name, const struct backend_open *,
+                   struct slice settings, struct held **ret_held) __attribute__((warn_unused_result));
+/* One more reference to the backend that is open by this name with this driver. NULL: there is none. Blocks while it is
  * being closed. */
-struct held *held_take(struct keeper *, const struct driver *, const char *namespace_name);
+struct held *held_take(struct keeper *, const struct driver *, const char *name);
 struct held *held_ref(struct held *);
 void held_unref(struct held *); /* NULL is fine */
 /* The driver, and its options in the backend and in the namespace: encoded. */

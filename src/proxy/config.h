@@ -48,8 +48,13 @@ const struct driver *config_driver_of(const struct config_proxy_config *, const 
                                       const struct config_namespace *, const struct config_backend **ret_backend);
 const struct config_backend *config_backend_named(const struct config_proxy_config *,
                                                   struct slice name); /* NULL: none */
-int64_t config_duration_ns(const struct google_protobuf_duration *);  /* NULL: 0; INT64_MAX at the most */
-int64_t config_duration_ms(const struct google_protobuf_duration *);  /* NULL: 0; rounded up; INT64_MAX at the most */
+/* Under which name the backend keeps the namespace's data. */
+static inline struct slice config_store_of(const struct config_namespace *ns)
+{
+    return ns->store.size ? ns->store : ns->name;
+}
+int64_t config_duration_ns(const struct google_protobuf_duration *); /* NULL: 0; INT64_MAX at the most */
+int64_t config_duration_ms(const struct google_protobuf_duration *); /* NULL: 0; rounded up; INT64_MAX at the most */
 
 /* config_guard.c: what stands between a namespace and a remote backend. backend may be NULL. */
 struct guard_settings config_guard_settings(const struct config_namespace *, const struct config_backend *);

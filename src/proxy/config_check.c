@@ -219,6 +219,29 @@ static void check_unique(const struct checker *c)
     map_fini(&seen);
 }
 
+/* The store of an earlier namespace that the same local driver keeps; NULL: there is none. */
+static const struct config_namespace *same_store(const struct checker *c, const struct subject *s)
+{
+    for (uint32_t i = 0; i < s->index; i++) {
+        const struct config_namespace *other = PB_AT(c->root->namespaces, struct config_namespace *, i);
+        const struct config_backend *backend;
+        if (slice_eq(config_store_of(other), config_store_of(s->ns)) && !slice_eq(other->name, s->ns->name) &&
+            config_driver_of(c->root, c->drivers, other, &backend) == s->driver)
+            return other;
+    }
+    return NULL;
+}
+
+/* Two namespaces may share what a server keeps, while one is moved; a store inside of this process is open once. */
+static void check_store(const struct checker *c, const struct subject *s)
+{
+    const struct config_namespace *other = s->driver && !s->driver->remote ? same_store(c, s) : NULL;
+    if (other)
+        config_report_at(c->report, PATH(s, "store"),
+                         "namespace `%.*s` has the %s store `%.*s` already; choose another name",
+                         SLICE_ARG(other->name), s->driver->name, SLICE_ARG(config_store_of(s->ns)));
+}
+
 /* --- one namespace ----------------------------------------------------------------------------------------------------------- */
 
 static void check_positive(const struct checker *c, const char *at, const struct google_protobuf_duration *d)
@@ -340,6 +363,7 @@ static void check_namespace(const struct checker *c, uint32_t index)
     if (s.driver)
         check_options(c, &config_namespace_pb, s.ns, s.driver, at);
     check_namespace_guard(c, s.ns, s.driver, at);
+    check_store(c, &s);
     check_ttl(c, &s);
     check_positive(c, PATH(&s, "idempotency.retention"), s.ns->idempotency->retention);
     check_at_most(c, PATH(&s, "idempotency.retention"), s.ns->idempotency->retention,

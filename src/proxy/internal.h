@@ -19,6 +19,7 @@ struct reload_result {
     const struct config_report *report; /* with problems where err is ERR_CONFIG_INVALID */
     const struct diag *diag;            /* where it is another error */
     struct snapshot_changes changes;
+    bool writes_under_way;                           /* of a namespace that is paused now, after LIMIT_PAUSE_MS */
     const char *needs_restart[RESTART_SETTINGS_MAX]; /* NULL ends */
 };
 
@@ -28,7 +29,8 @@ struct reload_waiter {
     struct reload_waiter *next;
 };
 
-/*   idle ──reload_begin──▶ loading (pool) ──▶ swapping (each worker) ──▶ idle, or loading again where somebody asked meanwhile
+/*   idle ──reload_begin──▶ loading (pool) ──▶ swapping (each worker) ──▶ [pausing: pause.h] ──▶ idle, or loading again where
+ *                             │                                                              somebody asked meanwhile
  *                             └ problems: the running configuration stays ──▶ idle */
 struct reload {
     struct proxy *proxy;
@@ -46,6 +48,7 @@ struct reload {
     enum err err;
     struct config *config;
     struct snapshot *snapshot;
+    struct reload_result result; /* while writes under way are waited for */
 };
 
 /* Reads the file again and puts it into effect; waiter (may be NULL) hears of it once every worker has it. */

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "proxy/internal.h"
+#include "proxy/pause.h"
 
 static enum err load(struct proxy *p, struct reload *r)
 {
@@ -99,6 +100,8 @@ static void log_success(struct proxy *p, const struct reload_result *result)
     log_info(log, "configuration reloaded", LOG_INT("namespaces", p->snapshot->count),
              LOG_INT("added", result->changes.added), LOG_INT("changed", result->changes.changed),
              LOG_INT("removed", result->changes.removed));
+    if (result->writes_under_way)
+        log_warn(log, "calls that began before still run in a namespace whose writes are paused");
     for (uint32_t i = 0; result->needs_restart[i]; i++)
         log_warn(log, "needs a restart to take effect", LOG_TEXT("setting", result->needs_restart[i]));
 }
@@ -154,20 +157,35 @@ void reload_apply_log_level(struct proxy *p)
         log_set_level(p->options.log, level);
 }
 
+static void paused(void *context, bool all_ended)
+{
+    struct reload *r = context;
+    r->result.writes_under_way = !all_ended;
+    end(r, &r->result);
+}
+
+static void pause_over(void *context)
+{
+    proxy_less_busy(((struct reload *)context)->proxy);
+}
+
 static void finish_swap(struct reload *r)
 {
     struct proxy *p = r->proxy;
     struct snapshot *old = p->snapshot;
     p->snapshot = r->snapshot;
     r->snapshot = NULL;
-    struct reload_result result = {.err = OK, .changes = snapshot_compare(old, p->snapshot)};
-    find_restarts(old->config->root, p->snapshot->config->root, &result);
-    find_kept_backends(p->snapshot, &result);
+    r->result = (struct reload_result){.err = OK, .changes = snapshot_compare(old, p->snapshot)};
+    find_restarts(old->config->root, p->snapshot->config->root, &r->result);
+    find_kept_backends(p->snapshot, &r->result);
     const struct rpc_share_limits limits = proxy_share_limits(p->snapshot->config->root);
     rpc_shares_set(p->shares, &limits);
     reload_apply_log_level(p);
+    bool waits = pause_begin(old, p->snapshot, p->loop, paused, pause_over, r);
+    p->busy += waits;
     snapshot_unref(old);
-    end(r, &result);
+    if (!waits)
+        end(r, &r->result);
 }
 
 static void swapped(struct worker_task *t)

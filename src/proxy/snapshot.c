@@ -28,6 +28,8 @@ static void namespace_gone(struct namespace *ns)
 {
     struct proxy_namespace *p = (struct proxy_namespace *)ns;
     held_unref(p->held);
+    if (p->gone)
+        loop_post(p->gone_loop, p->gone);
     one_less(ns->owner);
 }
 
@@ -82,11 +84,13 @@ static void derive_cursor_key(const uint8_t secret[SNAPSHOT_SECRET_BYTES], const
     memcpy(out, mac, 16);
 }
 
-static bool fill_names(const struct maker *m, struct namespace *ns, const struct config_namespace *config)
+static bool fill_names(const struct maker *m, struct proxy_namespace *p, const struct config_namespace *config)
 {
+    struct namespace *ns = &p->ns;
+    p->store = text(&m->s->arena, config_store_of(config));
     ns->name = text(&m->s->arena, config->name);
     ns->backend_name = text(&m->s->arena, config->backend);
-    return ns->name && ns->backend_name;
+    return ns->name && ns->backend_name && p->store;
 }
 
 static void fill_settings(const struct maker *m, struct namespace *ns, const struct config_namespace *config)
@@ -108,9 +112,16 @@ static bool same_settings(const struct maker *m, const struct held *held)
 
 /* The backend that is open for a namespace of this name and driver. Other options wait for a restart: opening a store a second
  * time while calls use it would lose what memory holds, and two writers of one file are one too many. */
+/* What is open is found again by it: a store inside of this process is never open twice, whatever its namespaces are called; at a
+ * server each namespace has connections of its own. */
+static const char *identity(const struct driver *driver, const struct proxy_namespace *p)
+{
+    return driver->remote ? p->ns.name : p->store;
+}
+
 static enum err keep(const struct maker *m, const struct driver *driver, struct proxy_namespace *p)
 {
-    struct held *held = held_take(m->options->keeper, driver, p->ns.name);
+    struct held *held = held_take(m->options->keeper, driver, identity(driver, p));
     if (held && !same_settings(m, held)) {
         p->needs_restart = arena_printf(&m->s->arena, "options of namespace %s", p->ns.name);
         if (!p->needs_restart) {
@@ -122,11 +133,12 @@ static enum err keep(const struct maker *m, const struct driver *driver, struct 
     return OK;
 }
 
-static enum err open_backend(const struct maker *m, const struct namespace *ns, const struct driver *driver,
-                             const struct config_backend *backend, struct held **ret_held)
+static enum err open_backend(const struct maker *m, struct proxy_namespace *p, const struct driver *driver,
+                             const struct config_backend *backend)
 {
+    const struct namespace *ns = &p->ns;
     struct backend_open open = {
-        .namespace_name = ns->name,
+        .namespace_name = p->store,
         .ns = ns->config,
         .backend = backend,
         .data_dir = m->options->data_dir,
@@ -135,7 +147,7 @@ static enum err open_backend(const struct maker *m, const struct namespace *ns, 
         .log = m->options->log,
         .diag = m->diag,
     };
-    enum err e = held_open(m->options->keeper, driver, &open, buf_slice(&m->settings), ret_held);
+    enum err e = held_open(m->options->keeper, driver, identity(driver, p), &open, buf_slice(&m->settings), &p->held);
     if (e)
         diag_wrap(m->diag, "namespace `%s`, backend `%s`", ns->name, ns->backend_name);
     return e;
@@ -151,7 +163,14 @@ static enum err take_backend(struct maker *m, struct proxy_namespace *p)
     if (e)
         return e;
     e = keep(m, driver, p);
-    return e || p->held ? e : open_backend(m, &p->ns, driver, backend, &p->held);
+    return e || p->held ? e : open_backend(m, p, driver, backend);
+}
+
+static const struct stage *const *stages_of(const struct proxy_namespace *p)
+{
+    if (p->ns.config->pause_writes)
+        return p->ns.guard ? stages_guarded_paused : stages_paused;
+    return p->ns.guard ? stages_guarded : stages_plain;
 }
 
 /* A namespace counts from the moment that it has its backend. */
@@ -160,7 +179,7 @@ static enum err add_namespace(struct maker *m, const struct config_namespace *co
     struct snapshot *s = m->s;
     struct proxy_namespace *p = &s->namespaces[s->count];
     p->leases = arena_array(&s->arena, struct lease, m->options->loops);
-    if (!p->leases || !fill_names(m, &p->ns, config))
+    if (!p->leases || !fill_names(m, p, config))
         return ERR_NOMEM;
     fill_settings(m, &p->ns, config);
     enum err e = take_backend(m, p);
@@ -171,7 +190,7 @@ static enum err add_namespace(struct maker *m, const struct config_namespace *co
     p->ns.index = s->count;
     p->ns.owner = s;
     p->ns.free = namespace_gone;
-    p->stages = p->ns.guard ? stages_guarded : stages_plain;
+    p->stages = stages_of(p);
     atomic_init(&p->ns.refs, 1);
     atomic_fetch_add(&s->alive, 1);
     s->count++;

@@ -23,9 +23,12 @@ struct stage;
 struct proxy_namespace {
     struct namespace ns; /* the first member */
     struct held *held;
+    const char *store; /* as the backend calls it */
     const char
         *needs_restart; /* "options of namespace x": the backend lives in memory and was kept as it is; NULL: none */
     const struct stage *const *stages;
+    struct task *gone; /* posted to gone_loop when the last call has ended; NULL: nobody waits (pause.h) */
+    struct loop *gone_loop;
     struct lease *leases; /* one a worker, by the id of its loop */
     /* Series of the metrics, looked up once (measure.c). */
     _Atomic(struct metric *) requests[METHOD_COUNT][SNAPSHOT_CODES];

@@ -2,6 +2,10 @@
 #include "proxy/stage.h"
 
 const struct stage *const stages_plain[] = {&stage_identify, &stage_limit, &stage_decode, &stage_route, NULL};
+const struct stage *const stages_paused[] = {&stage_identify, &stage_limit, &stage_pause,
+                                             &stage_decode,   &stage_route, NULL};
+const struct stage *const stages_guarded_paused[] = {&stage_identify, &stage_limit, &stage_pause,
+                                                     &stage_decode,   &stage_guard, NULL};
 const struct stage *const stages_guarded[] = {&stage_identify, &stage_limit, &stage_decode, &stage_guard, NULL};
 
 void stages_enter(struct passage *p)

@@ -53,9 +53,13 @@ void stages_leave(struct passage *, enum err);
 extern const struct stage *const stages_plain[];
 /* Of one whose driver is remote. */
 extern const struct stage *const stages_guarded[];
+/* The same, while they take no writes. */
+extern const struct stage *const stages_paused[];
+extern const struct stage *const stages_guarded_paused[];
 
 extern const struct stage stage_identify; /* sets call->who */
 extern const struct stage stage_limit;    /* refuses what is too much */
+extern const struct stage stage_pause;    /* refuses writes */
 extern const struct stage stage_decode;   /* sets call->request */
 extern const struct stage stage_route;    /* hands the call to the driver */
 extern const struct stage stage_guard;    /* the same by way of the namespace's guard */

@@ -193,6 +193,20 @@ def test_bad_lines_can_be_skipped(w):
     assert w.ctl("kv", "get", "ten/7").ok().out == "b"
 
 
+def test_an_import_is_resumed(w):
+    good = [as_line(b"resume/%04d" % i, b"v%d" % i) for i in range(2000)]
+    broken = good[:1500] + ["{"] + good[1500:]
+    path = w.file("long.ndjson", "\n".join(broken) + "\n")
+    w.ctl("kv", "import", "--resume", "--batch", "100", path).fails(43, path + ":1501: ")
+    with open(path + ".position") as f:
+        assert int(f.read()) == 1500
+    path = w.file("long.ndjson", "\n".join(good) + "\n")
+    out = w.ctl("kv", "import", "--resume", path).ok().out
+    assert out.startswith("imported 500 records") and "after 1500 of an earlier run" in out, out
+    assert not os.path.exists(path + ".position") and w.ctl("kv", "count", "resume/").ok().out == "2000\n"
+    w.ctl("kv", "import", "--resume", "-", stdin=b"").fails(2, "--resume needs a file")
+
+
 def test_import_errors(w):
     w.ctl("kv", "import", "/nowhere").fails(73, "/nowhere cannot be read")
     w.ctl("kv", "import", "-", "-n", "nobody", stdin=b'{"key":"a"}').fails(51, "standard input:1", "NAMESPACE_UNKNOWN", "prismctl namespace list")

@@ -215,6 +215,17 @@ void progress_show(struct progress *);
 void progress_clear(struct progress *); /* before other output, and at the end */
 double progress_seconds(const struct progress *);
 
+/* position.c: how far an import has come. */
+struct position {
+    int fd; /* -1: not kept */
+    const char *path;
+    uint64_t records; /* from the beginning that are stored */
+};
+/* Reads what an earlier run left, 0 where there is none. */
+enum err position_open(struct position *, struct cli *, const char *records_file);
+enum err position_move(struct position *, struct cli *, uint64_t records);
+void position_close(struct position *, bool done);
+
 /* reflect.c: the services of a server, and tables of their types. Everything lives until the end of the run. */
 struct reflection {
     struct cli *cli;

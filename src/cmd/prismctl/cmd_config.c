@@ -64,5 +64,10 @@ enum err run_config_reload(struct cli *cli)
     else
         printf("reloaded: %u namespaces added, %u changed, %u removed\n", response->namespaces_added,
                response->namespaces_changed, response->namespaces_removed);
+    if (response->writes_under_way)
+        return diag_set(
+            &cli->diag, ERR_FAILED_PRECONDITION,
+            "reloaded, but calls that began before still run in a namespace whose writes are paused; reload "
+            "again before its data is exported");
     return OK;
 }

@@ -28,7 +28,9 @@ struct slot {
     struct keyvalue_batch_set_request request;
     unsigned *lines; /* of each item */
     size_t bytes;
+    uint64_t first; /* record that it begins with, counted from 0 */
     bool in_flight;
+    bool failed;
 };
 
 struct import {
@@ -45,6 +47,10 @@ struct import {
     int64_t ttl_ms;
     struct slice prefix;
     uint64_t stored, skipped, expired;
+    uint64_t taken; /* records read from the file, and passed over */
+    uint64_t stuck; /* the first record of the first batch that failed */
+    uint64_t resumed;
+    struct position position;
     enum err err; /* the first that ends the import */
     struct progress progress;
 };
@@ -74,7 +80,7 @@ static void free_slot(struct slot *slot)
     slot->request = (struct keyvalue_batch_set_request){.unknown = {0}};
     slot->lines = NULL;
     slot->bytes = 0;
-    slot->in_flight = false;
+    slot->in_flight = slot->failed = false;
 }
 
 static void on_message(struct rpc_client_call *call, struct slice message)
@@ -93,10 +99,20 @@ static void on_message(struct rpc_client_call *call, struct slice message)
         const struct keyvalue_batch_set_result *result =
             PB_AT(response->results, struct keyvalue_batch_set_result *, i);
         if (result->status && result->status->code)
-            complain(m, slot->lines[i], err_from_grpc((unsigned)result->status->code),
-                     show_bytes(&slot->arena, result->status->message));
+            slot->failed |= !complain(m, slot->lines[i], err_from_grpc((unsigned)result->status->code),
+                                      show_bytes(&slot->arena, result->status->message));
     }
     m->progress.done = m->stored;
+}
+
+/* All records before the oldest batch that failed or has no answer are stored. */
+static uint64_t stored_before(const struct import *m)
+{
+    uint64_t first = m->taken < m->stuck ? m->taken : m->stuck;
+    for (unsigned i = 0; i < m->slot_count; i++)
+        if (m->slots[i].request.items.count && m->slots[i].first < first)
+            first = m->slots[i].first;
+    return first;
 }
 
 static void on_end(struct rpc_client_call *call, unsigned status, const struct diag *diag)
@@ -109,7 +125,11 @@ static void on_end(struct rpc_client_call *call, unsigned status, const struct d
         for (const struct diag_item *i = diag->fields; i; i = i->next)
             diag_field(&m->cli->diag, i->name, "%s", i->value);
     }
+    if ((status || slot->failed) && slot->first < m->stuck)
+        m->stuck = slot->first;
     free_slot(slot);
+    enum err e = position_move(&m->position, m->cli, stored_before(m));
+    m->err = m->err ? m->err : e;
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------- */
@@ -285,6 +305,7 @@ static enum err read_error(struct import *m, enum err e)
 /* Fills one slot; *ret_more false: the file has ended. */
 static enum err fill_slot(struct import *m, struct slot *slot, bool *ret_more)
 {
+    slot->first = m->taken;
     while (slot->request.items.count < m->batch_items && slot->bytes < BATCH_BYTES) {
         struct slice text;
         unsigned line;
@@ -295,9 +316,10 @@ static enum err fill_slot(struct import *m, struct slot *slot, bool *ret_more)
             *ret_more = false;
             return OK;
         }
-        e = add_text(m, slot, text, line);
+        e = m->taken < m->resumed ? OK : add_text(m, slot, text, line);
         if (e)
             return e;
+        m->taken++;
     }
     return OK;
 }
@@ -335,6 +357,8 @@ static void summary(const struct import *m)
         printf(", %llu skipped", (unsigned long long)m->skipped);
     if (m->expired)
         printf(", %llu expired ones left out", (unsigned long long)m->expired);
+    if (m->resumed)
+        printf(", after %llu of an earlier run", (unsigned long long)m->resumed);
     putchar('\n');
 }
 
@@ -355,9 +379,32 @@ static enum err prepare(struct import *m)
     return e ? e : cli_call_options(cli, method_named(&keyvalue_batch_service, "BatchSet")->path, &m->call);
 }
 
+/* Every record that was read is stored, was left out with a message, or has expired. */
+static enum err check_counts(struct import *m)
+{
+    uint64_t accounted = m->stored + m->skipped + m->expired + m->resumed;
+    if (accounted == m->taken)
+        return OK;
+    return diag_set(&m->cli->diag, ERR_DATA_LOSS,
+                    "%s has %llu records, but only %llu are accounted for; import it again", m->file,
+                    (unsigned long long)m->taken, (unsigned long long)accounted);
+}
+
+static enum err open_position(struct import *m)
+{
+    m->position.fd = -1;
+    if (!cli_flag(m->cli, "resume"))
+        return OK;
+    if (strcmp(cli_argument(m->cli, 0), "-") == 0)
+        return diag_set(&m->cli->diag, ERR_USAGE, "--resume needs a file: standard input cannot be read again");
+    return position_open(&m->position, m->cli, m->file);
+}
+
 static enum err run_with(struct import *m, FILE *in)
 {
     enum err e = prepare(m);
+    if (!e)
+        e = open_position(m);
     if (e)
         return e;
     sequence_init(&m->sequence, in, true);
@@ -366,7 +413,12 @@ static enum err run_with(struct import *m, FILE *in)
         arena_init(&m->slots[i].arena, LIMIT_CALL_ARENA_BYTES);
     }
     progress_init(&m->progress, m->cli, "importing");
+    m->resumed = m->position.records;
+    m->stuck = UINT64_MAX;
     import_all(m);
+    if (!m->err)
+        m->err = check_counts(m);
+    position_close(&m->position, !m->err);
     for (unsigned i = 0; i < m->slot_count; i++)
         arena_fini(&m->slots[i].arena);
     sequence_fini(&m->sequence);

@@ -180,6 +180,9 @@ static const struct option import_options[] = {
     {.name = "ttl", .kind = OPTION_DURATION, .value = "TIME", .help = "time to live of records that bring none"},
     {.name = "batch", .kind = OPTION_COUNT, .value = "N", .fallback = "500", .help = "records a call, at most 1000"},
     {.name = "parallel", .kind = OPTION_COUNT, .value = "N", .fallback = "4", .help = "calls in flight, at most 16"},
+    {.name = "resume",
+     .kind = OPTION_FLAG,
+     .help = "keep in FILE.position how far it came, and go on from there where an earlier run was broken off"},
     {.name = "quiet", .letter = 'q', .kind = OPTION_FLAG, .help = "no progress bar"},
     {.name = NULL},
 };
@@ -317,6 +320,7 @@ const struct command commands[] = {
          {"prismctl kv import records.ndjson", "one record a line"},
          {"prismctl kv export -n old | prismctl kv import -n new -", "from one namespace to another"},
          {"prismctl kv import --on-error skip users.json", "a JSON array, leaving out what is bad"},
+         {"prismctl kv import -n orders --resume orders.ndjson", "a long one, again after it was broken off"},
          {NULL, NULL}},
      run_kv_import},
     {"kv export", "write all records to a file",

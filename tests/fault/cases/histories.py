@@ -17,9 +17,9 @@ def history_program():
     return os.path.join(ROOT, "build", "proof", "history")
 
 
-def histories_during(setup, seed, trouble):
+def histories_during(setup, seed, trouble, histories=HISTORIES):
     """Runs histories of keys of their own (the seed names them) until they end, with trouble(n) again and again meanwhile; what the program counted, and how much trouble."""
-    command = [history_program(), "--address", setup.proxy.listen, "--namespace", "far", "--histories", str(round(HISTORIES * SCALE)),
+    command = [history_program(), "--address", setup.proxy.listen, "--namespace", "far", "--histories", str(round(histories * SCALE)),
                "--operations", str(OPERATIONS), "--seed", str(seed)]
     troubles = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
@@ -62,7 +62,7 @@ def it_is_cut_off_and_comes_back(kind):
             else:
                 s.relay.set(refuse=True, down={"black_hole": True}, up={"black_hole": True})
                 s.relay.cut("rst")
-        expect_trouble(*histories_during(s, 3000, trouble))
+        expect_trouble(*histories_during(s, 3000, trouble, 2))
 
 
 @on_backends()
