@@ -35,7 +35,7 @@ enum output { OUTPUT_TABLE, OUTPUT_JSON };
 struct options {
     const char *address, *name_space, *method, *request, *mix, *svg;
     const char *ca_file;
-    bool tls, insecure, fill, quiet, reflect;
+    bool tls, insecure, fill, quiet, reflect, wait;
     bool help, version;
     enum output output;
     uint64_t connections, streams; /* callers are their product */

@@ -37,6 +37,7 @@ static const char help[] =
     "  --duration TIME            measured; default 10s\n"
     "  --warmup TIME              before, not measured; default 500ms\n"
     "  --timeout TIME             of one call; default 30s\n"
+    "  --wait                     calls wait for a server that is away, as while it restarts, until their timeout\n"
     "  --namespace NAME           default: default (PRISM_NAMESPACE)\n"
     "  --address HOST:PORT        default 127.0.0.1:8980 (PRISM_ADDRESS)\n"
     "  --tls, --ca FILE, --insecure  TLS; authorities that are trusted; without checking the certificate\n"
@@ -81,6 +82,7 @@ enum {
     OPTION_DURATION,
     OPTION_WARMUP,
     OPTION_TIMEOUT,
+    OPTION_WAIT,
     OPTION_NAMESPACE,
     OPTION_ADDRESS,
     OPTION_TLS,
@@ -108,6 +110,7 @@ static const struct option table[] = {
     {"duration", required_argument, NULL, OPTION_DURATION},
     {"warmup", required_argument, NULL, OPTION_WARMUP},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"wait", no_argument, NULL, OPTION_WAIT},
     {"namespace", required_argument, NULL, OPTION_NAMESPACE},
     {"address", required_argument, NULL, OPTION_ADDRESS},
     {"tls", no_argument, NULL, OPTION_TLS},
@@ -205,6 +208,8 @@ static bool take_text(struct options *o, int option)
     case OPTION_ADDRESS:
         o->address = optarg;
         return true;
+    case OPTION_WAIT:
+        return o->wait = true;
     case OPTION_TLS:
         return o->tls = true;
     case OPTION_CA:

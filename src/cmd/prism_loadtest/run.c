@@ -83,7 +83,8 @@ static struct slot *ring_take(struct run *r)
 /* Without a server there is nothing to measure. */
 static bool is_fatal(const struct run *r, enum err e)
 {
-    return e == ERR_CONNECT_FAILED || e == ERR_TLS || e == ERR_ADDRESS_INVALID || r->fill_waiting;
+    bool absent = e == ERR_CONNECT_FAILED && !r->options->wait;
+    return absent || e == ERR_TLS || e == ERR_ADDRESS_INVALID || r->fill_waiting;
 }
 
 static void count_failure(struct slot *s, unsigned status, const struct diag *diag)
@@ -352,7 +353,7 @@ static enum err make_clients(struct run *r)
     const struct options *o = r->options;
     const struct tls_options tls = {.ca_file = o->ca_file, .insecure = o->insecure};
     enum err e = o->tls ? tls_client_new(&tls, r->diag, &r->tls) : OK;
-    struct rpc_client_options options = {.loop = r->loop, .address = o->address, .tls = r->tls};
+    struct rpc_client_options options = {.loop = r->loop, .address = o->address, .tls = r->tls, .waits = o->wait};
     for (size_t i = 0; i < o->connections && !e; i++)
         e = rpc_client_new(&options, r->diag, &r->clients[i]);
     return e;
