@@ -181,6 +181,7 @@ enum {
     LIMIT_REDIS_RETRY_MAX_MS = 2000,
     LIMIT_REDIS_CONNECT_MS = 2000,            /* a setting: resolve, connect, TLS, AUTH */
     LIMIT_REDIS_ANSWER_MS = 5000,             /* a setting: a server that says nothing for so long is given up */
+    LIMIT_REDIS_BLOCK_MS = 15000,             /* of one XREAD that waits for pushes: a dead connection shows no later */
     LIMIT_REDIS_GREETING_BYTES = 64 << 10,    /* AUTH and the answers to it */
     LIMIT_BACKEND_TEST_MS = 5000,             /* of one `prismctl backend test` */
     LIMIT_POSTGRES_WAITING = 10000,           /* operations of a class that wait for a connection of a loop */

@@ -129,16 +129,16 @@ static void push_slot(struct redis_connection *c, struct redis_request *r)
     count(&c->access->counters->in_flight, 1);
 }
 
-/* While an answer is due. 0: for any time. */
+/* While an answer is due. */
 static uint64_t patience_ns(const struct redis_connection *c)
 {
-    uint32_t ms = c->state == REDIS_GREETING ? c->access->connect_ms : c->blocking ? 0 : c->access->answer_ms;
+    uint32_t ms = c->state == REDIS_GREETING ? c->access->connect_ms : c->access->answer_ms + c->block_ms;
     return ms * UINT64_C(1000000);
 }
 
 static void watch_answers(struct redis_connection *c)
 {
-    if (patience_ns(c) && !timer_active(&c->stall))
+    if (!timer_active(&c->stall))
         timer_start(c->loop, &c->stall, c->progress_ns + patience_ns(c));
 }
 
@@ -325,7 +325,7 @@ static void on_stall(struct timer *timer)
     uint64_t due_ns = c->progress_ns + patience_ns(c);
     bool greeting = c->state == REDIS_GREETING;
     char why[96];
-    if (c->head == c->tail || !patience_ns(c))
+    if (c->head == c->tail)
         return;
     if (loop_now_ns(c->loop) < due_ns) {
         timer_start(c->loop, &c->stall, due_ns);

@@ -33,7 +33,7 @@ struct redis_access {
     const char *username, *password; /* NULL: none */
     uint32_t database;
     uint32_t connect_ms; /* resolve, connect, shake hands */
-    uint32_t answer_ms;  /* no byte for so long while an answer is due: the connection is given up. 0: any time */
+    uint32_t answer_ms;  /* no byte for so long while an answer is due: the connection is given up */
     struct resp_limits limits;
     bool master_only; /* what turns out to be a replica is no good: its greeting asks ROLE */
     struct redis_counters *counters;
@@ -81,7 +81,7 @@ struct redis_connection {
     char address[REDIS_ADDRESS_BYTES];
     enum redis_state state;
     struct redis_link *link; /* the socket; NULL: closed */
-    bool blocking;           /* its commands may wait at the server as long as they like */
+    uint32_t block_ms;       /* its commands may wait so long at the server, beyond answer_ms */
     bool was_open;
     /* Called when the connection is closed by anything but us, before its requests are done. May be NULL. */
     void (*on_lost)(struct redis_connection *);

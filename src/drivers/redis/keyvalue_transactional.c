@@ -72,17 +72,6 @@ static enum err put_begin(struct begin_operation *o)
     return OK;
 }
 
-static enum err check_one_bucket(struct redis_operation *o)
-{
-    if (o->backend->layout.count == 1)
-        return OK;
-    return diag_set(
-        &o->call->diag, ERR_FAILED_PRECONDITION,
-        "namespace %s is spread over %u buckets of a Redis Cluster, and a transaction needs its data in one; give a "
-        "namespace that needs transactions a backend with redis.buckets: 1",
-        o->backend->name, o->backend->layout.count);
-}
-
 static void begin_transaction(struct backend *backend, struct call *call,
                               const struct keyvalue_begin_transaction_request *r)
 {
@@ -91,7 +80,7 @@ static void begin_transaction(struct backend *backend, struct call *call,
         return;
     o->operation.partial = true;
     o->deadline_ms = o->operation.now_ms + LIMIT_TRANSACTION_LIFE_MS;
-    enum err e = check_one_bucket(&o->operation);
+    enum err e = redis_check_one_bucket(&o->operation, "a transaction");
     if (!e)
         e = kv_transaction_idle(r->idle_timeout, &call->diag, &o->idle_ms);
     if (!e)

@@ -1,6 +1,10 @@
 /* operation.h has the states. */
 #include "drivers/redis/operation.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 enum { LARGE_BYTES = 64 << 10 /* past this a value does not travel where small ones do */ };
 
 /* --- failing and cancelling -------------------------------------------------------------------------------------------------- */
@@ -372,4 +376,74 @@ bool redis_only_result(struct redis_operation *o, const struct resp **ret_result
         return false;
     *ret_result = resp_at(results, 0);
     return true;
+}
+
+/* --- methods of models ---------------------------------------------------------------------------------------------------------- */
+
+struct redis_part *redis_part_method(struct redis_operation *o, enum redis_script_id model, const char *method,
+                                     struct slice key)
+{
+    struct redis_part *p = redis_part_script(o, redis_bucket_of(&o->backend->layout, key), model);
+    if (!p)
+        return NULL;
+    resp_put(&p->command->words, slice_str(method));
+    redis_put_idempotency(o, &p->command->words);
+    resp_put(&p->command->words, key);
+    return p;
+}
+
+void redis_part_send(struct redis_operation *o, struct redis_part *p, enum err e)
+{
+    if (!e && (!p || p->command->words.failed))
+        e = ERR_NOMEM;
+    if (e)
+        redis_operation_fail(o, e);
+    else
+        redis_operation_send(o);
+}
+
+void redis_method_send(struct redis_operation *o, enum redis_script_id model, const char *method, struct slice key,
+                       enum err e)
+{
+    redis_part_send(o, e ? NULL : redis_part_method(o, model, method, key), e);
+}
+
+const struct resp *redis_method_result(struct redis_operation *o)
+{
+    const struct resp *result;
+    return redis_part_results(o, redis_only_part(o), &result) ? result : NULL;
+}
+
+void redis_reply(struct redis_operation *o, enum err e, const void *response)
+{
+    if (e)
+        redis_operation_fail(o, e);
+    else
+        call_reply(o->call, response);
+}
+
+void redis_put_score(struct resp_command *words, double score)
+{
+    char *text = isinf(score) ? arena_strdup(words->arena, score > 0 ? "inf" : "-inf")
+                              : arena_printf(words->arena, "%.17g", score);
+    words->failed |= !text;
+    resp_put(words, slice_str(text));
+}
+
+double redis_score(struct slice text)
+{
+    char copy[64];
+    snprintf(copy, sizeof copy, "%.*s", SLICE_ARG(text));
+    return strtod(copy, NULL);
+}
+
+enum err redis_check_one_bucket(struct redis_operation *o, const char *what)
+{
+    if (o->backend->layout.count == 1)
+        return OK;
+    return diag_set(
+        &o->call->diag, ERR_FAILED_PRECONDITION,
+        "namespace %s is spread over %u buckets of a Redis Cluster, and %s needs its data in one; give a namespace "
+        "that needs it a backend with redis.buckets: 1",
+        o->backend->name, o->backend->layout.count, what);
 }

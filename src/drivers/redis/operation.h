@@ -91,4 +91,24 @@ void redis_apply_one(struct redis_operation *, const struct redis_change *, bool
 /* Its result. false: the call has been ended. */
 bool redis_only_result(struct redis_operation *, const struct resp **ret_result);
 
+/* --- lists, sets, sorted sets, counters: a method of a model's script ------------------------------------------------------------ */
+
+/* A part whose words are to be filled in with what the method takes. NULL: out of memory. */
+struct redis_part *redis_part_method(struct redis_operation *, enum redis_script_id model, const char *method,
+                                     struct slice key);
+/* Sends the operation, or ends the call where e is not OK or the part has not got its memory. */
+void redis_part_send(struct redis_operation *, struct redis_part *, enum err e);
+/* A part with the key alone. */
+void redis_method_send(struct redis_operation *, enum redis_script_id model, const char *method, struct slice key,
+                       enum err e);
+/* Result of the one part. NULL: the call has been ended. */
+const struct resp *redis_method_result(struct redis_operation *);
+/* Replies, or fails where e is not OK. */
+void redis_reply(struct redis_operation *, enum err e, const void *response);
+/* A score as Redis takes and gives it: "1.5", "inf", "-inf". */
+void redis_put_score(struct resp_command *, double score);
+double redis_score(struct slice text);
+/* Several collections of one call lie in one bucket, or the call is refused, with the fix. */
+enum err redis_check_one_bucket(struct redis_operation *, const char *what);
+
 #endif

@@ -64,6 +64,7 @@ static void close_backend(struct backend *backend)
     for (unsigned i = 0; i < b->loops && b->locals; i++)
         redis_local_free(b->locals[i]);
     redis_transactions_fini(&b->transactions);
+    waiting_fini(&b->pops);
     pthread_mutex_destroy(&b->counters.lock);
     if (b->tls)
         tls_unref(b->tls);
@@ -83,6 +84,7 @@ static enum err open_backend(const struct backend_open *open, struct backend **r
     arena_init(&b->arena, 16 << 20);
     pthread_mutex_init(&b->counters.lock, NULL);
     redis_transactions_init(&b->transactions, b->env);
+    waiting_init(&b->pops, b->env, LIMIT_WAITING_POPS);
     b->env->random(b->env, b->versions.epoch, sizeof b->versions.epoch);
     enum err e = make(b, open);
     if (e) {
@@ -136,6 +138,7 @@ static void stats(struct backend *backend, backend_stat_fn *tell, void *context)
     tell(context, "waiting", load(&b->counters.waiting));
     tell(context, "reconnects", load(&b->counters.reconnects));
     tell(context, "errors", load(&b->counters.errors));
+    tell(context, "pops_waiting", waiting_count(&b->pops));
     tell(context, "transactions_open", redis_transactions_open(&b->transactions));
 }
 
@@ -252,7 +255,21 @@ const struct driver driver_redis = {
                    [INTERFACE_KEYVALUE_CAS] = &redis_keyvalue_cas,
                    [INTERFACE_KEYVALUE_SCAN] = &redis_keyvalue_scan,
                    [INTERFACE_KEYVALUE_TRANSACTIONAL] = &redis_keyvalue_transactional,
-                   [INTERFACE_KEYVALUE_TTL] = &redis_keyvalue_ttl},
+                   [INTERFACE_KEYVALUE_TTL] = &redis_keyvalue_ttl,
+                   [INTERFACE_LIST_BASIC] = &redis_list_basic,
+                   [INTERFACE_LIST_BLOCKING] = &redis_list_blocking,
+                   [INTERFACE_LIST_INDEXING] = &redis_list_indexing,
+                   [INTERFACE_LIST_RANGE] = &redis_list_range,
+                   [INTERFACE_SET_BASIC] = &redis_set_basic,
+                   [INTERFACE_SET_CARDINALITY] = &redis_set_cardinality,
+                   [INTERFACE_SET_OPERATIONS] = &redis_set_operations,
+                   [INTERFACE_SET_RANDOM] = &redis_set_random,
+                   [INTERFACE_SORTEDSET_BASIC] = &redis_sortedset_basic,
+                   [INTERFACE_SORTEDSET_LEX] = &redis_sortedset_lex,
+                   [INTERFACE_SORTEDSET_OPERATIONS] = &redis_sortedset_operations,
+                   [INTERFACE_SORTEDSET_RANGE] = &redis_sortedset_range,
+                   [INTERFACE_SORTEDSET_RANK] = &redis_sortedset_rank,
+                   [INTERFACE_COUNTER_BASIC] = &redis_counter_basic},
     .check = check,
     .open = open_backend,
     .detach = detach,

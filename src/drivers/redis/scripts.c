@@ -233,15 +233,29 @@ static const char commit[] = "local kept = replay(ARGV[2])\n"
                              "return {'', {1, ARGV[8]}}\n";
 
 static const char *const bodies[REDIS_SCRIPT_COUNT] = {
-    [REDIS_PUT] = put,        [REDIS_CLAIM] = claim, [REDIS_MARK] = mark,    [REDIS_APPLY] = apply,
-    [REDIS_READ] = read_keys, [REDIS_SCAN] = scan,   [REDIS_COUNT] = count,  [REDIS_BEGIN] = begin,
-    [REDIS_END] = end,        [REDIS_PEEK] = peek,   [REDIS_COMMIT] = commit};
+    [REDIS_PUT] = put,
+    [REDIS_CLAIM] = claim,
+    [REDIS_MARK] = mark,
+    [REDIS_APPLY] = apply,
+    [REDIS_READ] = read_keys,
+    [REDIS_SCAN] = scan,
+    [REDIS_COUNT] = count,
+    [REDIS_BEGIN] = begin,
+    [REDIS_END] = end,
+    [REDIS_PEEK] = peek,
+    [REDIS_COMMIT] = commit,
+    [REDIS_LIST] = redis_script_list,
+    [REDIS_SET_MODEL] = redis_script_set,
+    [REDIS_SORTEDSET] = redis_script_sortedset,
+    [REDIS_COUNTER] = redis_script_counter,
+};
 
-static enum err make(struct arena *arena, const char *before, const char *body, struct redis_script *script)
+static enum err make(struct arena *arena, const char *before, const char *models, const char *body,
+                     struct redis_script *script)
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size;
-    const char *text = arena_printf(arena, "%s%s", before, body);
+    const char *text = arena_printf(arena, "%s%s%s", before, models, body);
     if (!text)
         return ERR_NOMEM;
     script->text = slice_str(text);
@@ -256,6 +270,7 @@ enum err redis_scripts_make(struct arena *arena, struct redis_script scripts[RED
 {
     enum err e = OK;
     for (int i = 0; i < REDIS_SCRIPT_COUNT && !e; i++)
-        e = make(arena, i == REDIS_PUT ? "" : prelude, bodies[i], &scripts[i]);
+        e = make(arena, i == REDIS_PUT ? "" : prelude, i >= REDIS_LIST ? redis_script_models : "", bodies[i],
+                 &scripts[i]);
     return e;
 }

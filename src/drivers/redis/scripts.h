@@ -21,8 +21,16 @@ enum redis_script_id {
     REDIS_END,    /* snapshot */
     REDIS_PEEK,   /* snapshot, key → packed as of then */
     REDIS_COMMIT, /* as REDIS_APPLY, of a snapshot: all or nothing */
+    REDIS_LIST,   /* scripts_models.c, as those below: a method of the model */
+    REDIS_SET_MODEL,
+    REDIS_SORTEDSET,
+    REDIS_COUNTER,
     REDIS_SCRIPT_COUNT
 };
+
+/* scripts_models.c: what begins every script of a model, and the models. */
+extern const char redis_script_models[], redis_script_list[], redis_script_set[], redis_script_sortedset[],
+    redis_script_counter[];
 
 enum { REDIS_SHA_DIGITS = 40 };
 

@@ -8,6 +8,7 @@
 #define PRISM_DRIVERS_REDIS_STORE_H
 
 #include "data/driver.h"
+#include "data/waiting.h"
 #include "drivers/redis/connection.h"
 #include "drivers/redis/layout.h"
 #include "drivers/redis/redis.h"
@@ -17,6 +18,7 @@
 
 struct redis_command;
 struct redis_local;
+struct redis_watcher;
 
 struct redis_node {
     struct redis_node *next;
@@ -39,6 +41,7 @@ struct redis_local {
     struct redis_node **slots;                    /* cluster: REDIS_SLOTS of them */
     struct redis_command *waiting, **waiting_end; /* until the topology is known */
     unsigned waiting_count;
+    struct redis_watcher *watchers; /* of buckets in which somebody waits for a list; watch.c */
     /* Asking: one question at a time. */
     struct redis_connection *sentinels; /* one for each server that is named; NULL: other modes */
     struct redis_request question;
@@ -65,6 +68,7 @@ struct redis_backend {
     struct redis_script scripts[REDIS_SCRIPT_COUNT];
     struct redis_versions versions;
     struct redis_transactions transactions;
+    struct waiting_room pops; /* blocking pops that wait, of all loops */
     unsigned loops;
     struct redis_local **locals; /* by loop id; NULL: no call yet */
 };
@@ -95,12 +99,26 @@ void redis_master_doubted(struct redis_local *);
 /* command.c: what waits is sent, or fails. */
 void redis_waiting_release(struct redis_local *, enum err, const char *why);
 
-/* keyvalue_*.c: the interfaces. */
+/* One file or a few a model: the interfaces. */
 extern const struct keyvalue_basic_ops redis_keyvalue_basic;
 extern const struct keyvalue_batch_ops redis_keyvalue_batch;
 extern const struct keyvalue_cas_ops redis_keyvalue_cas;
 extern const struct keyvalue_scan_ops redis_keyvalue_scan;
 extern const struct keyvalue_transactional_ops redis_keyvalue_transactional;
 extern const struct keyvalue_ttl_ops redis_keyvalue_ttl;
+extern const struct list_basic_ops redis_list_basic;
+extern const struct list_blocking_ops redis_list_blocking;
+extern const struct list_indexing_ops redis_list_indexing;
+extern const struct list_range_ops redis_list_range;
+extern const struct set_basic_ops redis_set_basic;
+extern const struct set_cardinality_ops redis_set_cardinality;
+extern const struct set_operations_ops redis_set_operations;
+extern const struct set_random_ops redis_set_random;
+extern const struct sortedset_basic_ops redis_sortedset_basic;
+extern const struct sortedset_lex_ops redis_sortedset_lex;
+extern const struct sortedset_operations_ops redis_sortedset_operations;
+extern const struct sortedset_range_ops redis_sortedset_range;
+extern const struct sortedset_rank_ops redis_sortedset_rank;
+extern const struct counter_basic_ops redis_counter_basic;
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "drivers/redis/command.h"
+#include "drivers/redis/watch.h"
 
 static void ask_next(struct redis_local *l, enum err e, const char *why);
 static void claim(struct redis_local *l);
@@ -340,6 +340,7 @@ void redis_local_free(struct redis_local *l)
 {
     if (!l)
         return;
+    redis_watchers_free(l);
     redis_request_cancel(&l->question);
     if (l->claim)
         redis_command_cancel(l->claim);

@@ -20,7 +20,8 @@ from servers import postgres, redis  # noqa: E402
 DRIVERS = ["memory", "sqlite", "postgres", "redis", "redis-cluster"]
 START_S = 30
 # Where a suite cannot be promised by the driver's usual namespaces, those that it runs on instead.
-INSTEAD = {("redis-cluster", "keyvalue_transactional"): "redis-slot"}
+INSTEAD = {("redis-cluster", suite): "redis-slot"
+           for suite in ("keyvalue_transactional", "set_operations", "sortedset_operations")}
 
 # One set of namespaces a driver. What they differ in is what the suites test.
 NAMESPACES = """
@@ -82,7 +83,7 @@ class Proxy:
         self.process = None
         self.config = os.path.join(self.folder, "prism.yaml")
         with open(self.config, "w") as out:
-            out.write(extra_config + SERVERS.backends() + "namespaces:\n" + "".join(NAMESPACES % {"d": d} for d in DRIVERS + list(INSTEAD.values())))
+            out.write(extra_config + SERVERS.backends() + "namespaces:\n" + "".join(NAMESPACES % {"d": d} for d in DRIVERS + sorted(set(INSTEAD.values()))))
 
     def start(self):
         self.log = open(os.path.join(self.folder, "log"), "ab")

@@ -1,0 +1,321 @@
+/* The scripts of lists, sets, sorted sets and counters: one a model, its methods by name. Beside what scripts.c lays down:
+ *
+ *   <root>:l:<key>   a list           <root>:z:<key>   a set: a sorted set of one score, as its members have an order then
+ *   <root>:o:<key>   a sorted set     <root>:c:<key>   a counter, in decimal
+ *   <root>:w         a stream of keys whose lists have come to be, while <root>:wf says that somebody waits (waiters.c)
+ *
+ * ARGV: now; method; name, fingerprint, end and time to live of the idempotency record; key; then the method's own.
+ * Answer: fingerprint of a kept result or '', and the result, which is {} or as said with each method.
+ *
+ * Sizes and positions fit 53 bits. What may not lose a bit (scores, counters) stays text. */
+#include "drivers/redis/scripts.h"
+
+const char redis_script_models[] =
+    "local name, key = ARGV[3], ARGV[7]\n"
+    "local kept = replay(name)\n"
+    "if kept then return kept end\n"
+    "may_remember(name)\n"
+    "local function answer(result) remember(name, ARGV[4], ARGV[5], ARGV[6], result) return {'', result} end\n"
+    "local function refuse(result) return {'', result} end\n"
+    "local method = {}\n"
+    /* From inclusive ends, negative from the end, to the first position and how many. */
+    "local function span(from, to, size)\n"
+    "  if from < 0 then from = math.max(from + size, 0) end\n"
+    "  if to < 0 then to = to + size end\n"
+    "  to = math.min(to, size - 1)\n"
+    "  return from <= to and from or 0, math.max(to - from + 1, 0)\n"
+    "end\n"
+    "local function clear(k, count)\n"
+    "  local n = call(count, k)\n"
+    "  call('UNLINK', k)\n"
+    "  return answer({n})\n"
+    "end\n";
+
+/* --- lists ---------------------------------------------------------------------------------------------------------------------- */
+
+const char redis_script_list[] =
+    "local L, MOST = root..':l:'..key, 1073741824\n"
+    "local function size() return call('LLEN', L) end\n"
+    "local function tell() if call('EXISTS', root..':wf') == 1 then call('XADD', root..':w', 'MAXLEN', '~', 1000, '*', "
+    "'k', key) "
+    "end end\n"
+    /* LPUSH or RPUSH, values → {length} or {-1, length}: full */
+    "function method.push()\n"
+    "  local n = size()\n"
+    "  if n + #ARGV - 8 > MOST then return refuse({-1, n}) end\n"
+    "  local r = call(ARGV[8], L, unpack(ARGV, 9))\n"
+    "  if n == 0 then tell() end\n"
+    "  return answer({r})\n"
+    "end\n"
+    /* LPOP or RPOP, how many, bytes at the most → {length, values} */
+    "function method.pop()\n"
+    "  local result, bytes, at = {0}, 0, ARGV[8] == 'LPOP' and 0 or -1\n"
+    "  for i = 1, tonumber(ARGV[9]) do\n"
+    "    local v = call('LINDEX', L, at)\n"
+    "    if not v then break end\n"
+    "    bytes = bytes + #v\n"
+    "    if i > 1 and bytes > tonumber(ARGV[10]) then break end\n"
+    "    result[i + 1] = call(ARGV[8], L)\n"
+    "  end\n"
+    "  result[1] = size()\n"
+    "  return answer(result)\n"
+    "end\n"
+    /* LPOP or RPOP → {1, value} or {0, last entry of the stream}: from now on pushes say so there */
+    "function method.take()\n"
+    "  local v = call(ARGV[8], L)\n"
+    "  if v then return answer({1, v}) end\n"
+    "  call('SET', root..':wf', 1, 'PX', 60000)\n"
+    "  local last = call('XREVRANGE', root..':w', '+', '-', 'COUNT', 1)[1]\n"
+    "  return refuse({0, last and last[1] or '0-0'})\n"
+    "end\n"
+    "function method.clear() return clear(L, 'LLEN') end\n"
+    /* index → {value} */
+    "function method.get() return answer({(call('LINDEX', L, ARGV[8])) or nil}) end\n"
+    /* index, value → {1} or {-1, length} */
+    "function method.set()\n"
+    "  if redis.pcall('LSET', L, ARGV[8], ARGV[9]).err then return refuse({-1, size()}) end\n"
+    "  return answer({1})\n"
+    "end\n"
+    /* index, value, a value that is nowhere → {length}, {-1, length}: no such index, {-2, length}: full */
+    "function method.insert()\n"
+    "  local n, at = size(), tonumber(ARGV[8])\n"
+    "  if at < 0 then at = at + n if at == n then at = -1 end end\n"
+    "  if at < 0 or at > n then return refuse({-1, n}) end\n"
+    "  if n >= MOST then return refuse({-2, n}) end\n"
+    "  if at == 0 then call('LPUSH', L, ARGV[9])\n"
+    "  elseif at == n then call('RPUSH', L, ARGV[9])\n"
+    "  else\n"
+    "    local v = call('LINDEX', L, at)\n"
+    "    call('LSET', L, at, ARGV[10])\n"
+    "    call('LINSERT', L, 'BEFORE', ARGV[10], ARGV[9])\n"
+    "    call('LSET', L, at + 1, v)\n"
+    "  end\n"
+    "  if n == 0 then tell() end\n"
+    "  return answer({n + 1})\n"
+    "end\n"
+    /* index, a value that is nowhere → {removed, length, value} */
+    "function method.remove_at()\n"
+    "  local v = call('LINDEX', L, ARGV[8])\n"
+    "  if not v then return answer({0, size()}) end\n"
+    "  call('LSET', L, ARGV[8], ARGV[9])\n"
+    "  call('LREM', L, tonumber(ARGV[8]) < 0 and -1 or 1, ARGV[9])\n"
+    "  return answer({1, size(), v})\n"
+    "end\n"
+    /* count as LREM takes it, value → {removed, length} */
+    "function method.remove() return answer({call('LREM', L, ARGV[8], ARGV[9]), size()}) end\n"
+    /* first, last, bytes, values at the most → {length, first position, how many the range has, values} */
+    "function method.range()\n"
+    "  local n = size()\n"
+    "  local first, count = span(tonumber(ARGV[8]), tonumber(ARGV[9]), n)\n"
+    "  local result, bytes, at, most = {n, first, count}, 0, first, math.min(count, tonumber(ARGV[11]))\n"
+    "  while at < first + most do\n"
+    "    local some = call('LRANGE', L, at, math.min(at + 15, first + most - 1))\n"
+    "    for _, v in ipairs(some) do\n"
+    "      bytes = bytes + #v\n"
+    "      if bytes > tonumber(ARGV[10]) and #result > 3 then return answer(result) end\n"
+    "      result[#result + 1] = v\n"
+    "    end\n"
+    "    at = at + #some\n"
+    "  end\n"
+    "  return answer(result)\n"
+    "end\n"
+    /* first, last → {removed, length} */
+    "function method.trim()\n"
+    "  local n = size()\n"
+    "  local first, count = span(tonumber(ARGV[8]), tonumber(ARGV[9]), n)\n"
+    "  if count == 0 then call('UNLINK', L) else call('LTRIM', L, first, first + count - 1) end\n"
+    "  return answer({n - count, count})\n"
+    "end\n"
+    /* Somebody waits still → {1} */
+    "function method.watch() call('SET', root..':wf', 1, 'PX', 60000) return answer({1}) end\n"
+    "return method[ARGV[2]]()\n";
+
+/* --- sets ----------------------------------------------------------------------------------------------------------------------- */
+
+const char redis_script_set[] =
+    "local Z = root..':z:'..key\n"
+    /* members → {added} */
+    "function method.add()\n"
+    "  local words = {}\n"
+    "  for i = 8, #ARGV do words[#words + 1] = 0 words[#words + 1] = ARGV[i] end\n"
+    "  return answer({call('ZADD', Z, unpack(words))})\n"
+    "end\n"
+    "function method.remove() return answer({call('ZREM', Z, unpack(ARGV, 8))}) end\n"
+    "function method.clear() return clear(Z, 'ZCARD') end\n"
+    "function method.size() return answer({call('ZCARD', Z)}) end\n"
+    /* members → 1 or 0 for each */
+    "function method.has()\n"
+    "  local result = call('ZMSCORE', Z, unpack(ARGV, 8))\n"
+    "  for i = 1, #ARGV - 7 do result[i] = result[i] and 1 or 0 end\n"
+    "  return answer(result)\n"
+    "end\n"
+    /* how many → members */
+    "function method.random() return answer(call('ZRANDMEMBER', Z, ARGV[8])) end\n"
+    /* how many → {size, members} */
+    "function method.pop_random()\n"
+    "  local found = call('ZRANDMEMBER', Z, ARGV[8])\n"
+    "  if #found > 0 then call('ZREM', Z, unpack(found)) end\n"
+    "  table.insert(found, 1, call('ZCARD', Z))\n"
+    "  return answer(found)\n"
+    "end\n"
+    /* lower bound, how many of each, keys → for each key {1: there may be more, members} */
+    "function method.page()\n"
+    "  local result = {}\n"
+    "  for i = 10, #ARGV do\n"
+    "    local m = call('ZRANGEBYLEX', root..':z:'..ARGV[i], ARGV[8], '+', 'LIMIT', 0, ARGV[9])\n"
+    "    table.insert(m, 1, #m == tonumber(ARGV[9]) and 1 or 0)\n"
+    "    result[i - 9] = m\n"
+    "  end\n"
+    "  return answer(result)\n"
+    "end\n"
+    /* lower bound, how many to find, how many to look at, 1: those in all the others (0: in none), keys
+     * → {1: there may be more, last member that was looked at, members} */
+    "function method.sift()\n"
+    "  local result, looked, all = {1, ''}, 0, ARGV[11] == '1'\n"
+    "  local from, first = ARGV[8], 12\n"
+    "  if all then\n"
+    "    local least\n"
+    "    for i = 12, #ARGV do\n"
+    "      local n = call('ZCARD', root..':z:'..ARGV[i])\n"
+    "      if not least or n < least then least, first = n, i end\n"
+    "    end\n"
+    "  end\n"
+    "  while looked < tonumber(ARGV[10]) do\n"
+    "    local some = call('ZRANGEBYLEX', root..':z:'..ARGV[first], from, '+', 'LIMIT', 0, 1000)\n"
+    "    if #some == 0 then result[1] = 0 break end\n"
+    "    local hits = {}\n"
+    "    for i = 12, #ARGV do\n"
+    "      if i ~= first then\n"
+    "        local scores = call('ZMSCORE', root..':z:'..ARGV[i], unpack(some))\n"
+    "        for j = 1, #some do if scores[j] then hits[j] = (hits[j] or 0) + 1 end end\n"
+    "      end\n"
+    "    end\n"
+    "    for j, m in ipairs(some) do\n"
+    "      result[2] = m\n"
+    "      if (hits[j] or 0) == (all and #ARGV - 12 or 0) then result[#result + 1] = m end\n"
+    "      if #result - 2 >= tonumber(ARGV[9]) then return answer(result) end\n"
+    "    end\n"
+    "    looked, from = looked + #some * (#ARGV - 11), '('..some[#some]\n"
+    "  end\n"
+    "  return answer(result)\n"
+    "end\n"
+    "return method[ARGV[2]]()\n";
+
+/* --- sorted sets ---------------------------------------------------------------------------------------------------------------- */
+
+const char redis_script_sortedset[] =
+    "local O = root..':o:'..key\n"
+    "local function size() return call('ZCARD', O) end\n"
+    /* score, member… ; of one that is there twice the last counts → {added, updated} */
+    "function method.add()\n"
+    "  local last, words, before = {}, {'CH'}, size()\n"
+    "  for i = 8, #ARGV, 2 do last[ARGV[i + 1]] = ARGV[i] end\n"
+    "  for m, score in pairs(last) do words[#words + 1] = score words[#words + 1] = m end\n"
+    "  local changed = call('ZADD', O, unpack(words))\n"
+    "  local added = size() - before\n"
+    "  return answer({added, changed - added})\n"
+    "end\n"
+    "function method.remove() return answer({call('ZREM', O, unpack(ARGV, 8))}) end\n"
+    "function method.clear() return clear(O, 'ZCARD') end\n"
+    /* member → {score} */
+    "function method.score() return answer({(call('ZSCORE', O, ARGV[8])) or nil}) end\n"
+    /* ZRANK or ZREVRANK, member → {rank, score} */
+    "function method.rank()\n"
+    "  local r = call(ARGV[8], O, ARGV[9])\n"
+    "  return answer(r and {r, call('ZSCORE', O, ARGV[9])} or {})\n"
+    "end\n"
+    /* first, last, 1: from the highest, how many at the most → {size, first, how many the range has, member, score…} */
+    "function method.range()\n"
+    "  local n = size()\n"
+    "  local first, count = span(tonumber(ARGV[8]), tonumber(ARGV[9]), n)\n"
+    "  local result, most = {n, first, count}, math.min(count, tonumber(ARGV[11]))\n"
+    "  if most > 0 then\n"
+    "    local some = call(ARGV[10] == '1' and 'ZREVRANGE' or 'ZRANGE', O, first, first + most - 1, 'WITHSCORES')\n"
+    "    for _, v in ipairs(some) do result[#result + 1] = v end\n"
+    "  end\n"
+    "  return answer(result)\n"
+    "end\n"
+    /* Bytewise, whatever the server's locale is. */
+    "local function less(a, b)\n"
+    "  for i = 1, math.min(#a, #b) do\n"
+    "    local x, y = string.byte(a, i), string.byte(b, i)\n"
+    "    if x ~= y then return x < y end\n"
+    "  end\n"
+    "  return #a < #b\n"
+    "end\n"
+    /* Rank of the first member behind the place (score, m), or at it. */
+    "local function rank_from(score, m, behind)\n"
+    "  local low, high = call('ZCOUNT', O, '-inf', '('..score), call('ZCOUNT', O, '-inf', score)\n"
+    "  while low < high do\n"
+    "    local middle = math.floor((low + high) / 2)\n"
+    "    local x = call('ZRANGE', O, middle, middle)[1]\n"
+    "    if less(x, m) or (behind and x == m) then low = middle + 1 else high = middle end\n"
+    "  end\n"
+    "  return low\n"
+    "end\n"
+    /* up to where the range has not begun, up to where it has not ended (bounds of ZCOUNT), 1: from the highest, how many,
+     * 1: behind a place, its score and member → member, score… in the direction asked for */
+    "function method.by_score()\n"
+    "  local function below(bound) return bound == '' and 0 or call('ZCOUNT', O, '-inf', bound) end\n"
+    "  local low, high, most = below(ARGV[8]), below(ARGV[9]), tonumber(ARGV[11])\n"
+    "  if ARGV[10] == '1' then\n"
+    "    if ARGV[12] == '1' then high = math.min(high, rank_from(ARGV[13], ARGV[14], false)) end\n"
+    "    if high <= low then return answer({}) end\n"
+    "    local n = size()\n"
+    "    return answer(call('ZREVRANGE', O, n - high, n - math.max(low, high - most) - 1, 'WITHSCORES'))\n"
+    "  end\n"
+    "  if ARGV[12] == '1' then low = math.max(low, rank_from(ARGV[13], ARGV[14], true)) end\n"
+    "  if high <= low then return answer({}) end\n"
+    "  return answer(call('ZRANGE', O, low, math.min(high, low + most) - 1, 'WITHSCORES'))\n"
+    "end\n"
+    /* bounds of ZRANGEBYLEX, 1: from the upper, how many → {1, members}, or {0, lowest, highest score} */
+    "function method.by_lex()\n"
+    "  local low, high = call('ZRANGE', O, 0, 0, 'WITHSCORES')[2], call('ZRANGE', O, -1, -1, 'WITHSCORES')[2]\n"
+    "  if low ~= high then return answer({0, low, high}) end\n"
+    "  local some\n"
+    "  if ARGV[10] == '1' then some = call('ZREVRANGEBYLEX', O, ARGV[9], ARGV[8], 'LIMIT', 0, ARGV[11])\n"
+    "  else some = call('ZRANGEBYLEX', O, ARGV[8], ARGV[9], 'LIMIT', 0, ARGV[11]) end\n"
+    "  table.insert(some, 1, 1)\n"
+    "  return answer(some)\n"
+    "end\n"
+    /* ZUNION or ZINTER, members at the most, SUM, MIN or MAX, how many keys, keys, weights → {1, member, score…} or {0}: too many */
+    "function method.join()\n"
+    "  local n, names, total, least = tonumber(ARGV[11]), {}, 0\n"
+    "  for i = 1, n do\n"
+    "    names[i] = root..':o:'..ARGV[11 + i]\n"
+    "    local c = call('ZCARD', names[i])\n"
+    "    total, least = total + c, math.min(c, least or c)\n"
+    "  end\n"
+    "  if (ARGV[8] == 'ZUNION' and total or least) > tonumber(ARGV[9]) then return answer({0}) end\n"
+    "  local words = {n}\n"
+    "  for i = 1, n do words[#words + 1] = names[i] end\n"
+    "  words[#words + 1] = 'WEIGHTS'\n"
+    "  for i = 1, n do words[#words + 1] = ARGV[11 + n + i] end\n"
+    "  words[#words + 1] = 'AGGREGATE' words[#words + 1] = ARGV[10] words[#words + 1] = 'WITHSCORES'\n"
+    "  local found = call(ARGV[8], unpack(words))\n"
+    "  table.insert(found, 1, 1)\n"
+    "  return answer(found)\n"
+    "end\n"
+    "return method[ARGV[2]]()\n";
+
+/* --- counters ------------------------------------------------------------------------------------------------------------------- */
+
+const char redis_script_counter[] =
+    "local C = root..':c:'..key\n"
+    "local function value() return call('GET', C) or '0' end\n"
+    /* delta → {1, sum}, or {0, value}: the sum does not fit */
+    "function method.add()\n"
+    "  local r = redis.pcall('INCRBY', C, ARGV[8])\n"
+    "  if type(r) == 'table' and r.err then\n"
+    "    if string.find(r.err, 'overflow', 1, true) then return refuse({0, value()}) end\n"
+    "    return redis.error_reply(r.err)\n"
+    "  end\n"
+    "  return answer({1, value()})\n"
+    "end\n"
+    "function method.get() return answer({1, value()}) end\n"
+    "function method.clear()\n"
+    "  local was = value()\n"
+    "  call('DEL', C)\n"
+    "  return answer({1, was})\n"
+    "end\n"
+    "return method[ARGV[2]]()\n";
