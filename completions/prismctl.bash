@@ -28,6 +28,16 @@ _prismctl() {
     --on-error) COMPREPLY=($(compgen -W 'stop skip' -- "$cur")) ;;
     --batch) COMPREPLY=() ;;
     --parallel) COMPREPLY=() ;;
+    --count) COMPREPLY=() ;;
+    --value) COMPREPLY=() ;;
+    --min) COMPREPLY=() ;;
+    --max) COMPREPLY=() ;;
+    --min) COMPREPLY=() ;;
+    --max) COMPREPLY=() ;;
+    --weight) COMPREPLY=() ;;
+    --aggregate) COMPREPLY=($(compgen -W 'sum min max' -- "$cur")) ;;
+    --weight) COMPREPLY=() ;;
+    --aggregate) COMPREPLY=($(compgen -W 'sum min max' -- "$cur")) ;;
     *) prev= ;;
   esac
   [ -n "$prev" ] && return
@@ -40,10 +50,14 @@ _prismctl() {
   done
   local global=' --address --admin-address --namespace --output --timeout --wait --metadata --tls --ca --cert --key --insecure --verbose --help --version'
   case $words in
-    '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help $global" -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter $global" -- "$cur")) ;;
     'namespace ') COMPREPLY=($(compgen -W 'list describe' -- "$cur")) ;;
     'backend ') COMPREPLY=($(compgen -W 'list health stats test' -- "$cur")) ;;
     'kv ') COMPREPLY=($(compgen -W 'get set delete exists ttl expire persist count scan import export' -- "$cur")) ;;
+    'list ') COMPREPLY=($(compgen -W 'push pop get set insert remove range trim clear' -- "$cur")) ;;
+    'set ') COMPREPLY=($(compgen -W 'add remove contains members size random union intersection difference clear' -- "$cur")) ;;
+    'sortedset ') COMPREPLY=($(compgen -W 'add remove score rank range scores lex union intersection clear' -- "$cur")) ;;
+    'counter ') COMPREPLY=($(compgen -W 'add get clear' -- "$cur")) ;;
     'config ') COMPREPLY=($(compgen -W 'validate reload' -- "$cur")) ;;
     'health '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
     'status '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
@@ -70,7 +84,39 @@ _prismctl() {
     'config validate '*) COMPREPLY=($(compgen -f -W " $global" -- "$cur")) ;;
     'config reload '*) COMPREPLY=($(compgen -W " --dry-run $global" -- "$cur")) ;;
     'completion '*) COMPREPLY=($(compgen -W "bash zsh $global" -- "$cur")) ;;
-    'help '*) COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help --man $global" -- "$cur")) ;;
+    'help '*) COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter --man $global" -- "$cur")) ;;
+    'list push '*) COMPREPLY=($(compgen -f -W " --left --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list pop '*) COMPREPLY=($(compgen -W " --right --count --wait --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'list set '*) COMPREPLY=($(compgen -f -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list insert '*) COMPREPLY=($(compgen -f -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list remove '*) COMPREPLY=($(compgen -W " --value --count --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list range '*) COMPREPLY=($(compgen -W " --limit --hex --base64 $global" -- "$cur")) ;;
+    'list trim '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list clear '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'set add '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'set remove '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'set contains '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'set members '*) COMPREPLY=($(compgen -W " --limit --hex --base64 $global" -- "$cur")) ;;
+    'set size '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'set random '*) COMPREPLY=($(compgen -W " --count --pop --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'set union '*) COMPREPLY=($(compgen -W " --limit --hex --base64 $global" -- "$cur")) ;;
+    'set intersection '*) COMPREPLY=($(compgen -W " --limit --hex --base64 $global" -- "$cur")) ;;
+    'set difference '*) COMPREPLY=($(compgen -W " --limit --hex --base64 $global" -- "$cur")) ;;
+    'set clear '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'sortedset add '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'sortedset remove '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'sortedset score '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'sortedset rank '*) COMPREPLY=($(compgen -W " --reverse --hex --base64 $global" -- "$cur")) ;;
+    'sortedset range '*) COMPREPLY=($(compgen -W " --reverse --limit --hex --base64 $global" -- "$cur")) ;;
+    'sortedset scores '*) COMPREPLY=($(compgen -W " --min --max --reverse --limit --hex --base64 $global" -- "$cur")) ;;
+    'sortedset lex '*) COMPREPLY=($(compgen -W " --min --max --reverse --limit --hex --base64 $global" -- "$cur")) ;;
+    'sortedset union '*) COMPREPLY=($(compgen -W " --weight --aggregate --reverse --limit --hex --base64 $global" -- "$cur")) ;;
+    'sortedset intersection '*) COMPREPLY=($(compgen -W " --weight --aggregate --reverse --limit --hex --base64 $global" -- "$cur")) ;;
+    'sortedset clear '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'counter add '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'counter get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
+    'counter clear '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
   esac
 }
 complete -o filenames -F _prismctl prismctl

@@ -9,7 +9,11 @@ from harness.proxy import Proxy
 from suites.keyvalue_transactional import certificates
 from world import PRISMCTL, World
 
-INTERFACES = ["keyvalue_basic", "keyvalue_batch", "keyvalue_cas", "keyvalue_scan", "keyvalue_transactional", "keyvalue_ttl"]
+INTERFACES = ["counter_basic",
+              "keyvalue_basic", "keyvalue_batch", "keyvalue_cas", "keyvalue_scan", "keyvalue_transactional", "keyvalue_ttl",
+              "list_basic", "list_blocking", "list_indexing", "list_range",
+              "set_basic", "set_cardinality", "set_operations", "set_random",
+              "sortedset_basic", "sortedset_lex", "sortedset_operations", "sortedset_range", "sortedset_rank"]
 
 
 def test_health(w):

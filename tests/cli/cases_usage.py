@@ -10,6 +10,12 @@ from world import PRISMCTL, ROOT
 COMMANDS = ["health", "status", "namespace list", "namespace describe", "backend list", "backend health", "backend stats", "backend test", "kv get", "kv set", "kv delete",
             "kv exists", "kv ttl", "kv expire", "kv persist", "kv count", "kv scan", "kv import", "kv export", "call",
             "services", "describe", "config validate", "config reload", "completion", "help"]
+COMMANDS += ["list " + c for c in ("push", "pop", "get", "set", "insert", "remove", "range", "trim", "clear")]
+COMMANDS += ["set " + c for c in ("add", "remove", "contains", "members", "size", "random", "union", "intersection", "difference",
+                                  "clear")]
+COMMANDS += ["sortedset " + c for c in ("add", "remove", "score", "rank", "range", "scores", "lex", "union", "intersection",
+                                        "clear")]
+COMMANDS += ["counter " + c for c in ("add", "get", "clear")]
 
 
 def test_help_names_every_command(w):

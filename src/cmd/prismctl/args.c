@@ -170,7 +170,7 @@ static bool is_group(const char *word)
 
 static const struct command *find_command(const char *first, const char *second)
 {
-    for (const struct command *c = commands; c->name; c++) {
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
         size_t size = strlen(first);
         if (strncmp(c->name, first, size) != 0)
             continue;
@@ -183,7 +183,7 @@ static const struct command *find_command(const char *first, const char *second)
 static enum err unknown_command(struct cli *cli, const char *word)
 {
     struct nearest near = {.word = slice_str(word)};
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = command_next(NULL); c; c = command_next(c))
         nearest_offer(&near, slice_of(c->name, strcspn(c->name, " ")));
     return usage(cli, "there is no command \"%s\"%s", word, meant(cli, &near, ""));
 }
@@ -192,11 +192,25 @@ static enum err unknown_subcommand(struct cli *cli, const char *group, const cha
 {
     struct nearest near = {.word = slice_str(word)};
     size_t size = strlen(group);
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = command_next(NULL); c; c = command_next(c))
         if (strncmp(c->name, group, size) == 0 && c->name[size] == ' ')
             nearest_offer(&near, slice_str(c->name + size + 1));
     const char *dashes = arena_printf(&cli->arena, "%s ", group);
     return usage(cli, "there is no command \"%s %s\"%s", group, word, meant(cli, &near, dashes ? dashes : ""));
+}
+
+static unsigned most_arguments(const struct command *c)
+{
+    unsigned count = 0;
+    while (c->arguments[count].name)
+        count++;
+    return count && c->arguments[count - 1].many ? POSITIONAL_MAX : count;
+}
+
+/* A dash alone, and a negative number, are no options. */
+static bool is_word(const char *text)
+{
+    return text[0] != '-' || !text[1] || isdigit((unsigned char)text[1]) || strcmp(text, "-inf") == 0;
 }
 
 /* A word that is no option: the command's first or second word, or an argument. */
@@ -212,10 +226,7 @@ static enum err take_word(struct cli *cli, const char *word)
         args->command = args->group ? NULL : find_command(word, NULL);
         return args->command || args->group ? OK : unknown_command(cli, word);
     }
-    unsigned allowed = 0;
-    while (args->command->arguments[allowed].name)
-        allowed++;
-    if (args->positional_count == allowed)
+    if (args->positional_count >= most_arguments(args->command))
         return usage(cli, "\"%s\" is one argument too many", word);
     args->positional[args->positional_count++] = word;
     return OK;
@@ -223,7 +234,7 @@ static enum err take_word(struct cli *cli, const char *word)
 
 static enum err take(struct cli *cli, const char *word, const char *next, bool words_only, unsigned *used)
 {
-    if (words_only || word[0] != '-' || !word[1])
+    if (words_only || is_word(word))
         return take_word(cli, word);
     return word[1] == '-' ? take_long(cli, word + 2, next, used) : take_short(cli, word + 1, next, used);
 }
@@ -234,7 +245,7 @@ static void find_command_first(struct cli *cli, int argc, char **argv)
     const char *words[2] = {NULL, NULL};
     unsigned count = 0;
     for (int i = 1; i < argc && count < 2; i++) {
-        if (argv[i][0] != '-' || !argv[i][1]) {
+        if (is_word(argv[i])) {
             words[count++] = argv[i];
             continue;
         }
@@ -252,7 +263,9 @@ static enum err check_complete(struct cli *cli)
     const struct args *args = &cli->args;
     if (!args->command || args->help || args->version)
         return OK;
-    const struct argument *a = &args->command->arguments[args->positional_count];
+    const struct argument *a = args->command->arguments;
+    for (unsigned i = 0; a->name && i < args->positional_count; i++)
+        a++;
     if (a->name && !a->optional)
         return usage(cli, "%s is missing: %s", a->name, a->help);
     return OK;
@@ -282,10 +295,10 @@ enum err args_parse(struct cli *cli, int argc, char **argv)
     bool words_only = false;
     for (int i = 1; i < argc;) {
         unsigned used = 1;
-        bool is_word = words_only || argv[i][0] != '-' || !argv[i][1];
+        bool word = words_only || is_word(argv[i]);
         if (!words_only && strcmp(argv[i], "--") == 0) {
             words_only = true;
-        } else if (is_word && words_of_command) {
+        } else if (word && words_of_command) {
             words_of_command--;
         } else {
             enum err e = take(cli, argv[i], i + 1 < argc ? argv[i + 1] : NULL, words_only, &used);

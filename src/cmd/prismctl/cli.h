@@ -46,6 +46,7 @@ struct argument {
     const char *name; /* "KEY"; NULL ends a list */
     bool optional;
     bool file; /* completes to file names */
+    bool many; /* the last one: may be given more than once */
     const char *help;
 };
 
@@ -64,8 +65,9 @@ struct command {
     enum err (*run)(struct cli *);
 };
 
-/* table.c */
-extern const struct command commands[];
+/* table.c, and table_collections.c for the models beside key-value: all commands, one after the other, from NULL to NULL. */
+const struct command *command_next(const struct command *);
+extern const struct command collection_commands[];
 extern const struct option global_options[];
 /* Words that begin commands, "kv", each with its summary; NULL ends. */
 struct command_group {
@@ -74,7 +76,7 @@ struct command_group {
 };
 extern const struct command_group command_groups[];
 
-enum { GIVEN_MAX = 64, POSITIONAL_MAX = 8, METADATA_MAX = 32 };
+enum { GIVEN_MAX = 64, POSITIONAL_MAX = 1024, METADATA_MAX = 32 };
 
 struct given {
     const struct option *option;
@@ -99,7 +101,8 @@ enum side { SIDE_DATA, SIDE_ADMIN, SIDE_COUNT };
 struct cli {
     const char *program; /* as help calls it */
     struct args args;
-    struct arena arena; /* of the whole run */
+    struct arena arena;  /* of the whole run; while pages come, of the page */
+    struct arena behind; /* that of the run meanwhile */
     struct diag diag;
     struct loop *loop;
     struct rpc_client *clients[SIDE_COUNT]; /* made when first used */
@@ -262,6 +265,34 @@ void grid_init(struct grid *, struct cli *, struct arena *, const char *const *h
 void grid_row(struct grid *, const char *const *cells); /* columns of them; NULL: "" */
 void grid_print(const struct grid *, bool with_heads);
 
+/* collection.c: what the commands of lists, sets, sorted sets and counters share. */
+enum err collection_call(struct cli *, const struct pb_service *, const char *method, const void *request,
+                         void **ret_response);
+enum err collection_key(struct cli *, struct slice *ret_key); /* the first argument */
+/* Arguments from the i-th on, as --hex or --base64 says. */
+enum err collection_members(struct cli *, unsigned from, struct pb_array *members);
+enum err collection_integer(struct cli *, const char *text, const char *what, int64_t *ret_number);
+enum err collection_number(struct cli *, const char *text, const char *what, double *ret_number);
+/* A line an element: text as kv scan shows it, or JSON, or YAML. score may be NULL. */
+enum err collection_print_value(struct cli *, struct slice value);
+enum err collection_print_member(struct cli *, struct slice member, const double *score);
+/* A sentence for people, the response for programs. */
+enum err collection_say(struct cli *, const struct pb_message *, const void *response, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+enum err collection_missing(struct cli *, const char *what, struct slice key); /* ERR_NOT_FOUND */
+const char *collection_name(struct cli *, struct slice key);
+/* Pages until there are no more, or --limit is reached; memory of one page at a time. fetch makes the call and prints at most left
+ * elements; it answers the next cursor, empty at the end, and how many it has printed. */
+struct collection_page {
+    struct slice cursor;
+    uint64_t left;    /* of --limit */
+    uint64_t printed; /* by this page */
+    uint32_t page_size;
+    uint8_t kept[LIMIT_CURSOR_BYTES];
+};
+typedef enum err collection_fetch_fn(struct cli *, void *context, struct collection_page *);
+enum err collection_pages(struct cli *, collection_fetch_fn *fetch, void *context);
+
 /* Commands. */
 enum err run_health(struct cli *);
 enum err run_status(struct cli *);
@@ -282,6 +313,35 @@ enum err run_kv_count(struct cli *);
 enum err run_kv_scan(struct cli *);
 enum err run_kv_import(struct cli *);
 enum err run_kv_export(struct cli *);
+enum err run_list_push(struct cli *);
+enum err run_list_pop(struct cli *);
+enum err run_list_get(struct cli *);
+enum err run_list_set(struct cli *);
+enum err run_list_insert(struct cli *);
+enum err run_list_remove(struct cli *);
+enum err run_list_range(struct cli *);
+enum err run_list_trim(struct cli *);
+enum err run_list_clear(struct cli *);
+enum err run_set_add(struct cli *);
+enum err run_set_remove(struct cli *);
+enum err run_set_contains(struct cli *);
+enum err run_set_members(struct cli *);
+enum err run_set_size(struct cli *);
+enum err run_set_random(struct cli *);
+enum err run_set_operation(struct cli *);
+enum err run_set_clear(struct cli *);
+enum err run_sortedset_add(struct cli *);
+enum err run_sortedset_remove(struct cli *);
+enum err run_sortedset_score(struct cli *);
+enum err run_sortedset_rank(struct cli *);
+enum err run_sortedset_range(struct cli *);
+enum err run_sortedset_scores(struct cli *);
+enum err run_sortedset_lex(struct cli *);
+enum err run_sortedset_operation(struct cli *);
+enum err run_sortedset_clear(struct cli *);
+enum err run_counter_add(struct cli *);
+enum err run_counter_get(struct cli *);
+enum err run_counter_clear(struct cli *);
 enum err run_call(struct cli *);
 enum err run_services(struct cli *);
 enum err run_describe(struct cli *);

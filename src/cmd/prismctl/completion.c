@@ -19,7 +19,7 @@ static void put_words(const char *group, FILE *out)
 {
     size_t size = group ? strlen(group) : 0;
     const char *last = "";
-    for (const struct command *c = commands; c->name; c++) {
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
         if (group && (strncmp(c->name, group, size) != 0 || c->name[size] != ' '))
             continue;
         const char *word = group ? c->name + size + 1 : c->name;
@@ -59,7 +59,7 @@ static bool takes_value(const char *name, const struct option *before)
     for (const struct option *o = global_options; o->name; o++)
         if (strcmp(o->name, name) == 0)
             return true;
-    for (const struct command *c = commands; c->name && c->options != before; c++)
+    for (const struct command *c = command_next(NULL); c && c->options != before; c = command_next(c))
         for (const struct option *o = c->options; o->name; o++)
             if (strcmp(o->name, name) == 0 && o->kind != OPTION_FLAG)
                 return true;
@@ -69,7 +69,7 @@ static bool takes_value(const char *name, const struct option *before)
 /* Values of commands' own options; one that several commands share is told once. */
 static void bash_command_values(FILE *out)
 {
-    for (const struct command *c = commands; c->name; c++) {
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
         for (const struct option *o = c->options; o->name; o++) {
             struct option one[] = {*o, {.name = NULL}};
             if (o->kind != OPTION_FLAG && !takes_value(o->name, c->options))
@@ -120,7 +120,7 @@ void completion_bash(FILE *out)
         put_words(g->name, out);
         fputs("' -- \"$cur\")) ;;\n", out);
     }
-    for (const struct command *c = commands; c->name; c++) {
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
         fprintf(out, "    '%s '*) COMPREPLY=($(compgen %s-W \"", c->name, takes_file(c) ? "-f " : "");
         if (strcmp(c->name, "completion") == 0)
             fputs("bash zsh", out);
@@ -176,7 +176,7 @@ static void zsh_command(const struct command *c, FILE *out)
     fprintf(out, "  '%s') _arguments \\\n", c->name);
     zsh_options(c->options, out);
     for (const struct argument *a = c->arguments; a->name; a++) {
-        fprintf(out, "    '%s:", a->optional ? ":" : "");
+        fprintf(out, "    '%s%s:", a->many ? "*" : "", a->optional && !a->many ? ":" : "");
         zsh_text(a->name, out);
         fputs(strcmp(c->name, "completion") == 0 ? ":(bash zsh)' \\\n" : a->file ? ":_files' \\\n" : ":' \\\n", out);
     }
@@ -187,7 +187,7 @@ static void zsh_command(const struct command *c, FILE *out)
 static void zsh_words(const char *group, FILE *out)
 {
     size_t size = group ? strlen(group) : 0;
-    for (const struct command *c = commands; c->name; c++) {
+    for (const struct command *c = command_next(NULL); c; c = command_next(c)) {
         bool in_group = group && strncmp(c->name, group, size) == 0 && c->name[size] == ' ';
         if (group ? !in_group : strchr(c->name, ' ') != NULL)
             continue;
@@ -222,7 +222,7 @@ void completion_zsh(FILE *out)
           "- 1))\n"
           "  case $words_of in\n",
           out);
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = command_next(NULL); c; c = command_next(c))
         zsh_command(c, out);
     fputs(
         "  esac\n}\nif [ \"$funcstack[1]\" = _prismctl ]; then _prismctl \"$@\"; else compdef _prismctl prismctl; fi\n",

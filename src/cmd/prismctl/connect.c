@@ -4,7 +4,7 @@
 #include "cli.h"
 #include "rt/loop.h"
 
-enum { CALL_TIMEOUT_S = 30 };
+enum { CALL_TIMEOUT_S = 30, WAIT_GRACE_S = 5 /* from the server's answer to ours */ };
 
 const struct pb_method *method_named(const struct pb_service *service, const char *name)
 {
@@ -90,6 +90,16 @@ static enum err add_given(struct cli *cli, struct http_header *headers, size_t *
     return OK;
 }
 
+/* Of a command that lets the server wait; 0: it does not. */
+static int64_t waits_ns(const struct cli *cli)
+{
+    const struct command *c = cli->args.command;
+    for (const struct option *o = c ? c->options : NULL; o && o->name; o++)
+        if (strcmp(o->name, "wait") == 0)
+            return cli_duration_ns(cli, "wait");
+    return 0;
+}
+
 enum err cli_call_options(struct cli *cli, const char *path, struct rpc_client_call_options *ret_options)
 {
     struct http_header *headers = arena_array(&cli->arena, struct http_header, METADATA_MAX + 2);
@@ -105,10 +115,11 @@ enum err cli_call_options(struct cli *cli, const char *path, struct rpc_client_c
     enum err e = add_given(cli, headers, &count);
     if (e)
         return e;
-    *ret_options = (struct rpc_client_call_options){.path = path,
-                                                    .metadata = headers,
-                                                    .metadata_count = count,
-                                                    .timeout_ns = (uint64_t)cli_duration_ns(cli, "timeout")};
+    int64_t timeout_ns = cli_duration_ns(cli, "timeout");
+    if (!timeout_ns && waits_ns(cli))
+        timeout_ns = waits_ns(cli) + WAIT_GRACE_S * INT64_C(1000000000);
+    *ret_options = (struct rpc_client_call_options){
+        .path = path, .metadata = headers, .metadata_count = count, .timeout_ns = (uint64_t)timeout_ns};
     return OK;
 }
 

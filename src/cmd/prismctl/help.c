@@ -29,7 +29,7 @@ static void print_usage(const struct command *c, FILE *out)
 {
     fprintf(out, "prismctl %s", c->name);
     for (const struct argument *a = c->arguments; a->name; a++)
-        fprintf(out, a->optional ? " [%s]" : " %s", a->name);
+        fprintf(out, a->optional ? " [%s%s]" : " %s%s", a->name, a->many ? "…" : "");
     if (c->options->name)
         fputs(" [OPTION…]", out);
 }
@@ -37,9 +37,9 @@ static void print_usage(const struct command *c, FILE *out)
 static void print_commands(const struct cli *cli, const char *group, FILE *out)
 {
     size_t size = group ? strlen(group) : 0;
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = command_next(NULL); c; c = command_next(c))
         if (!group || (strncmp(c->name, group, size) == 0 && c->name[size] == ' '))
-            fprintf(out, "  %s%-20s%s %s\n", cli_paint(cli, STYLE_BOLD), c->name, cli_paint(cli, STYLE_OFF),
+            fprintf(out, "  %s%-24s%s %s\n", cli_paint(cli, STYLE_BOLD), c->name, cli_paint(cli, STYLE_OFF),
                     c->summary);
 }
 
@@ -121,7 +121,7 @@ static void troff_command(const struct command *c, FILE *out)
 {
     fprintf(out, ".SS prismctl %s", c->name);
     for (const struct argument *a = c->arguments; a->name; a++)
-        fprintf(out, a->optional ? " [%s]" : " %s", a->name);
+        fprintf(out, a->optional ? " [%s%s]" : " %s%s", a->name, a->many ? "…" : "");
     fprintf(out, "\n%c", toupper((unsigned char)c->summary[0]));
     troff(c->summary + 1, out);
     fputs(".\n", out);
@@ -159,7 +159,7 @@ void help_man(FILE *out)
     for (const struct option *o = global_options; o->name; o++)
         troff_option(o, out);
     fputs(".SH COMMANDS\n", out);
-    for (const struct command *c = commands; c->name; c++)
+    for (const struct command *c = command_next(NULL); c; c = command_next(c))
         troff_command(c, out);
     fputs(".SH EXIT STATUS\n0 when done, 2 for a command line that is not valid, else the number that "
           "docs/reference/errors.md gives for the error.\n"

@@ -72,5 +72,6 @@ int main(int argc, char **argv)
     int code = !e ? 0 : output_closed() ? EXIT_OUTPUT_CLOSED : report(&cli, e);
     cli_disconnect(&cli);
     arena_fini(&cli.arena);
+    arena_fini(&cli.behind);
     return code;
 }

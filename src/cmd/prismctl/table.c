@@ -82,6 +82,10 @@ const struct command_group command_groups[] = {
     {"namespace", "namespaces of the proxy"},
     {"backend", "drivers, what they implement, and how the stores are"},
     {"kv", "keys and values"},
+    {"list", "lists: values in an order"},
+    {"set", "sets: members, each once"},
+    {"sortedset", "sorted sets: members with scores"},
+    {"counter", "counters: numbers to add to"},
     {"config", "the proxy's configuration"},
     {NULL, NULL},
 };
@@ -236,7 +240,7 @@ static const struct option help_options[] = {
     {.name = NULL},
 };
 
-const struct command commands[] = {
+static const struct command commands[] = {
     {"health", "whether the proxy serves",
      "Asks grpc.health.v1 at the data address. Exit code 0: it serves; 33: it does not, or cannot be reached.",
      no_arguments, no_options,
@@ -366,3 +370,13 @@ const struct command commands[] = {
      run_help},
     {.name = NULL},
 };
+
+/* The rows of the other table stand behind the last one here. */
+const struct command *command_next(const struct command *c)
+{
+    const struct command *last = &commands[sizeof commands / sizeof *commands - 1];
+    c = c ? c + 1 : commands;
+    if (c == last)
+        c = collection_commands;
+    return c->name ? c : NULL;
+}
