@@ -45,7 +45,7 @@ static void goodbye(struct h2 *h, uint32_t code)
 
 static void condemn(struct h2 *h, uint32_t code)
 {
-    if (h->condemned)
+    if (h->condemned || h->connection->closing)
         return;
     if (code == NGHTTP2_ENHANCE_YOUR_CALM)
         report(h, h->accounts.reason);
@@ -535,6 +535,15 @@ static void ask_whether_alive(struct h2 *h)
     h2_schedule_flush(h);
 }
 
+/* While we do not read, silence says nothing: whether the peer takes our output does (is_stuck). */
+static void excuse_silence(struct h2 *h, uint64_t now_ns)
+{
+    if (h->reading)
+        return;
+    h->received_ns = now_ns;
+    h->asked_ns = 0;
+}
+
 static bool is_dead(const struct h2 *h, uint64_t now_ns)
 {
     return h->asked_ns && is_late(h->asked_ns, now_ns, h->server->options.keepalive.timeout_ms);
@@ -561,6 +570,7 @@ static bool is_stuck(const struct h2 *h, uint64_t now_ns)
 static void sweep(void *session, uint64_t now_ns)
 {
     struct h2 *h = session;
+    excuse_silence(h, now_ns);
     if (is_stuck(h, now_ns) || is_dead(h, now_ns)) {
         h->server->stats.keepalive_closed += is_dead(h, now_ns);
         connection_close(h->connection, true);

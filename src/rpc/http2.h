@@ -22,7 +22,7 @@ enum h2_drain {
 
 enum { H2_HEAD_BYTES = 9 }; /* of a frame: length 24, type 8, flags 8, stream 32 bits */
 
-/* What has come of DATA frames. */
+/* What has come of DATA frames. The numbers wrap; only differences are looked at. */
 struct h2_data_count {
     uint32_t frames;
     uint32_t empty; /* of them: no payload, and not the last */
@@ -145,7 +145,7 @@ void h2_count_data(struct h2_data_count *, uint32_t length, uint8_t flags);
 /* http2_limit.c: false where the peer has gone too far; the caller condemns the connection. */
 bool h2_account_frame(struct h2 *, const nghttp2_frame_hd *);
 /* Whether the walk has seen DATA that nghttp2 has not told of: of streams that are over. After each part of the input. */
-bool h2_has_skipped(struct h2 *);
+bool h2_has_skipped(const struct h2 *);
 bool h2_account_skipped(struct h2 *);
 bool h2_account_received(struct h2 *, const nghttp2_frame *);
 bool h2_account_sent(struct h2 *, const nghttp2_frame *);

@@ -97,17 +97,9 @@ static uint32_t skipped_to_charge(struct h2_accounts *a, const struct h2_data_co
     return empty;
 }
 
-static void forget_data(struct h2 *h)
+bool h2_has_skipped(const struct h2 *h)
 {
-    h->walk.data = h->accounts.heard = (struct h2_data_count){0};
-}
-
-bool h2_has_skipped(struct h2 *h)
-{
-    bool skipped = h->walk.data.frames != h->accounts.heard.frames;
-    if (!skipped)
-        forget_data(h);
-    return skipped;
+    return h->walk.data.frames != h->accounts.heard.frames;
 }
 
 bool h2_account_skipped(struct h2 *h)
@@ -115,7 +107,7 @@ bool h2_account_skipped(struct h2 *h)
     bool within = true;
     for (uint32_t n = skipped_to_charge(&h->accounts, &h->walk.data); n && within; n--)
         within = charge_glitch(h, "DATA on streams that are over");
-    forget_data(h);
+    h->accounts.heard = h->walk.data;
     return within;
 }
 

@@ -233,6 +233,26 @@ TEST(a_peer_that_speaks_is_not_asked)
     finish();
 }
 
+/* We do not read it either: it is busy, not dead. */
+TEST(a_slow_reader_is_not_taken_for_dead)
+{
+    start_with(&(struct rpc_keepalive){.interval_ms = 5000, .timeout_ms = 2000});
+    raw_u32(&r, NGHTTP2_WINDOW_UPDATE, 0, 0, 8 * ANSWER_BYTES);
+    raw_frame(&r, NGHTTP2_SETTINGS, 0, 0, SLICE("\0\4\0\x20\0\0")); /* windows of 2 MiB */
+    for (uint32_t i = 1; i <= 4; i++)
+        raw_ask(&r, 2 * i + 1, ANSWER_BYTES, 0);
+    conn_read(r.conn, false);
+    raw_run(&r, 30000);
+    CHECK(!r.closed);
+    CHECK_EQ(raw_stats(&r)->keepalive_closed, 0);
+    conn_read(r.conn, true);
+    raw_run(&r, 4000);
+    for (uint32_t i = 1; i <= 4; i++)
+        CHECK_EQ(r.answers[2 * i + 1].grpc_status, 0);
+    drop_peer();
+    finish();
+}
+
 /* The age is that of the next connections: the one of this test is made after it is set. */
 TEST(an_old_connection_is_asked_to_leave_and_its_calls_end_first)
 {
