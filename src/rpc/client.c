@@ -18,6 +18,7 @@ static void free_client(struct rpc_client *c)
     buf_fini(&c->scratch);
     tls_unref(c->options.tls);
     arena_fini(&c->arena);
+    arena_fini(&c->failure_arena);
     mem_free(c);
 }
 
@@ -116,16 +117,14 @@ static void back_off(struct rpc_client *c)
 }
 
 /* For those whose time is over before there is a connection. */
-static void explain_waiting(struct rpc_client *c, enum err e, const struct diag *diag)
+static void note_failure(struct rpc_client *c, enum err e, const struct diag *diag)
 {
-    for (struct rpc_client_call *call = c->calls; call; call = call->next) {
-        if (call->connection || call->ended)
-            continue;
-        if (diag && diag->err)
-            client_copy_diag(&call->diag, diag);
-        else
-            diag_set(&call->diag, e, "%s", err_row(e)->text);
-    }
+    arena_reset(&c->failure_arena);
+    diag_init(&c->failure, &c->failure_arena);
+    if (diag && diag->err)
+        client_copy_diag(&c->failure, diag);
+    else
+        diag_set(&c->failure, e, "%s", err_row(e)->text);
 }
 
 static void unlink_connection(struct client_connection *k)
@@ -181,7 +180,7 @@ void client_connection_gone(struct client_connection *k, enum err e, const struc
     struct rpc_client *c = k->client;
     unlink_connection(k);
     if (is_waited_for(k, e)) {
-        explain_waiting(c, e, diag);
+        note_failure(c, e, diag);
         back_off(c);
     } else {
         lose(take_lost(k), e, diag);
@@ -217,6 +216,7 @@ static enum err init(struct rpc_client *c, const struct rpc_client_options *o)
     c->backoff.fire = backoff_over;
     c->dirty_end = &c->dirty;
     arena_init(&c->arena, 1 << 20);
+    arena_init(&c->failure_arena, 1 << 20);
     gzip_init(&c->gzip);
     h2mem_init(&c->h2mem);
     buf_init(&c->scratch, LIMIT_MESSAGE_BYTES_MAX);

@@ -147,6 +147,8 @@ static void deadline_passed(struct timer *timer)
 {
     struct rpc_client_call *call =
         (struct rpc_client_call *)((char *)timer - offsetof(struct rpc_client_call, deadline));
+    if (!call->connection && call->client->failure.err)
+        client_copy_diag(&call->diag, &call->client->failure);
     end_later(call);
     client_call_end(call, err_row(ERR_DEADLINE_EXCEEDED)->grpc);
 }
@@ -264,7 +266,6 @@ static void submit_request(struct rpc_client_call *call)
     if (id > 0) {
         call->id = id;
         call->connection = k;
-        diag_init(&call->diag, &call->arena);
         k->call_count++;
     } else if (id == NGHTTP2_ERR_START_STREAM_NOT_ALLOWED || id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
         client_connection_leave(k);

@@ -87,6 +87,7 @@ static void be_greeted(struct client_connection *k)
     k->greeted = true;
     k->state = CONNECTION_OPEN;
     k->client->backoff_ms = 0;
+    k->client->failure.err = OK;
     timer_stop(k->client->loop, &k->greeting);
     client_mark_waiting_dirty(k->client);
 }

@@ -39,6 +39,8 @@ struct rpc_client {
     struct client_connection *connections;
     struct timer backoff; /* active: the next attempt to connect waits */
     uint32_t backoff_ms;  /* of the last one; 0: there was a connection since */
+    struct diag failure;  /* of the last one, where calls wait; OK: there was a connection since */
+    struct arena failure_arena;
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     struct h2mem h2mem;
