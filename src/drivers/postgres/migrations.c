@@ -75,13 +75,14 @@ static const char version_1[] =
     "CREATE FUNCTION kv_delete(ns int4, k bytea, at timestamptz, what int2, expected bytea,"
     "                          OUT done bool, OUT present bool, OUT current_version bytea)"
     " LANGUAGE plpgsql AS $$"
-    " DECLARE r record;"
+    " DECLARE r record; locked bool;"
     " BEGIN"
     "  SELECT i.value, i.version, i.expires_at INTO r FROM items i WHERE i.namespace = ns AND i.key = k FOR UPDATE;"
-    "  present := FOUND AND (r.expires_at IS NULL OR r.expires_at > at);"
+    "  locked := FOUND;" /* a row that comes now is of a later write: another statement sees it, and may not touch it */
+    "  present := locked AND (r.expires_at IS NULL OR r.expires_at > at);"
     "  done := CASE what WHEN 0 THEN true WHEN 1 THEN NOT present WHEN 2 THEN present AND r.version = expected"
     "          ELSE present AND r.value = expected END;"
-    "  IF done THEN DELETE FROM items i WHERE i.namespace = ns AND i.key = k;"
+    "  IF done AND locked THEN DELETE FROM items i WHERE i.namespace = ns AND i.key = k;"
     "  ELSIF present THEN current_version := r.version; END IF;"
     " END $$;"
 
