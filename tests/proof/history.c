@@ -5,6 +5,8 @@
  * for milliseconds, over several connections, all at once; each key's history is then checked by linear.h. Some calls are cancelled and some connections dropped with calls in flight: nobody knows
  * whether those operations happened. The seed decides what is asked; when it is answered decides the machine.
  *
+ * --expiry 0 leaves out values that expire.
+ *
  * Of a backend that fails, errors that say that nothing was executed are held to it: such an operation is no part of the history,
  * so a trace of it is a value that nobody wrote. After an error that leaves it open (UNKNOWN, deadline, connection lost) it may have
  * happened at any time since, or not at all.
@@ -63,6 +65,7 @@ struct run {
     struct loop *loop;
     const char *address;
     bool backend_fails;
+    bool expiry; /* values with short lives are in the histories */
     struct slice ns;
     uint64_t random;
     uint64_t next_value;
@@ -217,7 +220,7 @@ static void choose(struct caller *c)
     bool may_cancel = most_unanswered(run, &ask) < UNANSWERED_A_KEY && roll(run, CANCELLED_IN) == 0;
     c->turns_to_cancel = may_cancel ? 1 + (unsigned)roll(run, 4) : 0;
     /* A set without answer and its end without answer can explain too much, and are much work to check. */
-    if (mortal && !may_cancel && (ask.kind == ASK_SET || ask.kind == ASK_BATCH_SET) && roll(run, 2))
+    if (run->expiry && mortal && !may_cancel && (ask.kind == ASK_SET || ask.kind == ASK_BATCH_SET) && roll(run, 2))
         ask.ttl_ms = 1 + (uint32_t)roll(run, TTL_MAX_MS);
     c->ask = ask;
 }
@@ -349,16 +352,18 @@ static void report(const char *ns, uint64_t seed, const struct totals *t, bool o
 int main(int argc, char **argv)
 {
     const char *ns = "memory", *proxy = "build/prism-proxy", *address = NULL;
-    uint64_t histories = 10, operations = 500, seed = 1;
+    uint64_t histories = 10, operations = 500, seed = 1, expiry = 1;
     const struct setting settings[] = {{"namespace", &ns, NULL},          {"proxy", &proxy, NULL},
                                        {"address", &address, NULL},       {"histories", NULL, &histories},
-                                       {"operations", NULL, &operations}, {"seed", NULL, &seed}};
+                                       {"operations", NULL, &operations}, {"seed", NULL, &seed},
+                                       {"expiry", NULL, &expiry}};
     struct totals totals = {0};
     struct world world;
     if (!settings_read(argc, argv, settings, sizeof settings / sizeof *settings) ||
         (!address && !world_start(&world, proxy, NULL)))
         return 1;
-    struct run run = {.address = address ? address : world.address, .backend_fails = address, .totals = &totals};
+    struct run run = {
+        .address = address ? address : world.address, .backend_fails = address, .expiry = expiry, .totals = &totals};
     run.ns = strcmp(ns, "sqlite") == 0 ? SLICE("default") : slice_str(ns);
     bool ok = loop_new(env_real(), 0, &run.loop) == OK;
     arena_init(&run.arena, LIMIT_CALL_ARENA_BYTES);

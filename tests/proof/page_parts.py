@@ -31,6 +31,10 @@ def parts(scale, seed):
     def history(kind, driver):
         return ["build/proof/" + kind, "--namespace", driver, "--histories", sized(500), "--operations", "2000", "--seed", str(seed)]
 
+    def remote(kind, server):
+        command = ["tests/proof/remote.py", kind, server]
+        return command + ["--histories", sized(500), "--operations", "2000", "--seed", str(seed)]
+
     def model(driver):
         operations = int(sized(1000000, 1000))
         return Part("model-" + driver, "The model, " + driver, "build/unit/drivers/%s/test_model" % driver,
@@ -40,6 +44,10 @@ def parts(scale, seed):
              Part("history-sqlite", "Linearizable histories, SQLite", *history("history", "sqlite")),
              Part("transactions-memory", "Snapshots of transactions, memory", *history("transactions", "memory")),
              Part("transactions-sqlite", "Snapshots of transactions, SQLite", *history("transactions", "sqlite")),
+             Part("history-postgres", "Linearizable histories, PostgreSQL", *remote("history", "postgres")),
+             Part("history-redis", "Linearizable histories, Redis", *remote("history", "redis")),
+             Part("transactions-postgres", "Snapshots of transactions, PostgreSQL", *remote("transactions", "postgres")),
+             Part("transactions-redis", "Snapshots of transactions, Redis", *remote("transactions", "redis")),
              model("memory"), model("sqlite"),
              Part("killed", "kill -9 under write load, SQLite", "tests/proof/killed.py", "--rounds", sized(200), "--seed", str(seed)),
              Part("storage", "Disks that are full, read-only, damaged", "tests/proof/storage.py", "-v"),
