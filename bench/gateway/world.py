@@ -16,6 +16,7 @@ SERVER_CORE, CLIENT_CORE, BOTH_CORES = "0", "1", "0,1"
 KEY, VALUE, KEYS = b"bench/000000", b"v" * 100, 1000
 SERVICE = "/prism.keyvalue.v1.KeyValueBasic/"
 TIME_LIMIT_S = 60
+TRIES = 5
 
 
 def fail(text):
@@ -116,7 +117,14 @@ class Clients:
                    (("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999))}}
 
     def raw(self, port, method, *options, cores=CLIENT_CORE, keys=0):
-        """The client of our own; fails where a call does. Latency in µs."""
+        """The client of our own; fails where a call does. Latency in µs. Again where a busy machine let it answer nothing in its time."""
+        for _ in range(TRIES):
+            result = self.raw_once(port, method, options, cores, keys)
+            if result["calls"]:
+                return result
+        return fail("no call was answered in time: the machine is too busy to measure anything")
+
+    def raw_once(self, port, method, options, cores, keys):
         command = ["taskset", "-c", cores, BUILD / "bench/gateway/raw_client", port, "--path", SERVICE + method, "--message",
                    self.folder / method, *options, *(("--keys", keys) if keys else ())]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False)
