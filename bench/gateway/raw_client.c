@@ -280,7 +280,7 @@ static void report(const struct client *c, uint64_t answers, double seconds, uin
 {
     printf("{\"calls\": %llu, \"failed\": %llu, \"rate\": %.1f, \"answer_bytes\": %u, \"client_cpu_us\": %.4f, "
            "\"latency_us\": {",
-           (unsigned long long)answers, (unsigned long long)c->failed, (double)answers / seconds,
+           (unsigned long long)answers, (unsigned long long)c->failed, seconds > 0 ? (double)answers / seconds : 0,
            c->links[0].peer->answer_bytes, answers ? (double)cpu_ns / 1000 / (double)answers : 0);
     print_latency(c->latency);
     printf("}");

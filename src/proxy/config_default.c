@@ -100,7 +100,7 @@ static bool complete_transport(struct arena *arena, struct config_proxy_config *
     struct config_transport *transport = present(arena, &config_transport_pb, &root->transport);
     if (!transport)
         return false;
-    text_default(&transport->congestion_control, NULL, "auto");
+    text_default(&transport->congestion_control, NULL, "system");
     return duration_default(arena, &transport->spin, 0);
 }
 
