@@ -268,22 +268,24 @@ def damaged_databases_are_refused_and_left_alone():
         restore(p, old)
 
 
-def set_version(p, pragma):
+def pragma(p, name, value):
+    """Sets it, in the file itself; what it was before."""
     with contextlib.closing(sqlite3.connect(database(p))) as db:
-        db.execute("PRAGMA " + pragma)
+        old = db.execute("PRAGMA " + name).fetchone()[0]
+        db.execute("PRAGMA %s = %d" % (name, value))
         db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return old
 
 
 @case()
 def databases_of_the_future_and_of_others_are_refused():
     p = made()
-    for there, back, words in (("user_version = 99", "user_version = 1", ("schema version 99", "newer")),
-                               ("application_id = 7", "application_id = %d" % 0x5052534d, ("another program", "sqlite.directory"))):
-        set_version(p, there)
-        with contextlib.closing(sqlite3.connect(database(p))) as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        refuses(p, 65 if "user" in there else 64, database(p), *words)
-        set_version(p, back)
+    for name, value, code, words in (("user_version", 99, 65, ("schema version 99", "newer")),
+                                     ("application_id", 7, 64, ("another program", "sqlite.directory"))):
+        old = pragma(p, name, value)
+        refuses(p, code, database(p), *words)
+        pragma(p, name, old)
         serves(p, 100)
 
 
