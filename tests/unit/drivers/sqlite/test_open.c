@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "data/keyvalue.h"
 #include "data/list.h"
@@ -138,6 +139,52 @@ TEST(data_survives_a_restart)
     CHECK_SLICE(fixture_get(&f, "k")->value, SLICE("v"));
     CHECK_SLICE(fixture_get(&f, "k")->version, slice_of(version, 16));
     CHECK_EQ(fixture_stat(&f, "keys"), 1);
+    fixture_fini(&f);
+}
+
+static int count_epochs(struct fixture *f)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    CHECK_EQ(sqlite3_open(f->path, &db), SQLITE_OK);
+    CHECK_EQ(sqlite3_prepare_v2(db, "SELECT count(*) FROM epochs", -1, &s, NULL), SQLITE_OK);
+    CHECK_EQ(sqlite3_step(s), SQLITE_ROW);
+    int count = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return count;
+}
+
+/* So a disk that is full can be opened: the first version that is given brings its epoch with it. */
+TEST(an_opening_writes_its_epoch_with_its_first_version)
+{
+    struct fixture f;
+    fixture_begin(&f);
+    CHECK(!fixture_get(&f, "k")->found);
+    fixture_close(&f);
+    CHECK_EQ(count_epochs(&f), 0);
+    for (int opening = 1; opening <= 2; opening++) {
+        CHECK_ERR(fixture_open(&f), OK);
+        fixture_set(&f, "k", "v");
+        fixture_set(&f, "k", "w");
+        fixture_close(&f);
+        CHECK_EQ(count_epochs(&f), opening);
+    }
+    fixture_fini(&f);
+}
+
+TEST(an_epoch_whose_commit_failed_is_written_by_the_next)
+{
+    struct fixture f;
+    fixture_begin(&f);
+    CHECK_ERR(fault_arm("sqlite.commit=@1", 1), OK);
+    CHECK_ERR(fixture_set_err(&f, "k", "v"), ERR_IO);
+    fault_disarm_all();
+    fixture_set(&f, "k", "w");
+    fixture_close(&f);
+    CHECK_EQ(count_epochs(&f), 1);
+    CHECK_ERR(fixture_open(&f), OK);
+    CHECK_SLICE(fixture_get(&f, "k")->value, SLICE("w"));
     fixture_fini(&f);
 }
 
