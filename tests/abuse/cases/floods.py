@@ -21,11 +21,11 @@ def send_all(peer, data):
 # --- 1, 2, 4: many connections at once, and what is said about each ------------------------------------------------------
 
 
-def reset_rapidly(peer, pairs=5 * RESET_BURST):
+def reset_rapidly(peer, pairs=5 * RESET_BURST, first=1):
     """5 times the resets that a connection may make, in one go."""
     block = peer.literal_block()
     send_all(peer, b"".join(frame(HEADERS, END_HEADERS | END_STREAM, stream, block) +
-                            frame(RST_STREAM, 0, stream, b"\0\0\0\x08") for stream in range(1, 2 * pairs, 2)))
+                            frame(RST_STREAM, 0, stream, b"\0\0\0\x08") for stream in range(first, first + 2 * pairs, 2)))
 
 
 @case

@@ -31,11 +31,14 @@ def is_admitted(peer):
 
 
 def crowd(stack, p, **options):
-    """Connections of one client, all at once; those that are let in."""
+    """Connections of one client, all at once; those that are let in. Each makes a call, so that none is asked to leave for its
+    silence however long this takes."""
     peers = []
     for _ in range(CROWD):
         with contextlib.suppress(ConnectionResetError, BrokenPipeError, ssl.SSLError):
-            peers.append(stack.enter_context(Peer(p.listen, GET, "memory", **options)))
+            peer = stack.enter_context(Peer(p.listen, GET, "memory", **options))
+            peers.append(peer)
+            peer.request(1, MESSAGE)
     return [peer for peer in peers if is_admitted(peer)]
 
 
@@ -45,7 +48,7 @@ def flood_of_one(p, others, **options):
         inside = crowd(stack, p, **options)
         same(len(inside), SHARE, "connections let in")
         for peer in inside:
-            reset_rapidly(peer)
+            reset_rapidly(peer, first=3)
         for peer in inside:
             peer.await_close()
         same(measured(p, "prism_connections_over_share_total"), CROWD - SHARE, "connections refused")
