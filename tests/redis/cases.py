@@ -367,6 +367,76 @@ def put_ok(client, key):
         return False
 
 
+# --- callers that wait ----------------------------------------------------------------------------------------------------------
+
+LIST = "/prism.list.v1.ListBasic/"
+BLOCKING = "/prism.list.v1.ListBlocking/"
+
+
+@case
+def a_push_at_one_gateway_wakes_a_caller_at_another():
+    with redis.Standalone() as server:
+        text = config("redis://%s" % server.address)
+        with Proxy(text) as one, Proxy(text) as other, one.client() as waiting, other.client() as pushing:
+            for round_ in range(20):
+                results = []
+                thread = threading.Thread(target=lambda r=results: r.append(
+                    waiting(BLOCKING + "BlockingPopLeft", namespace="r", key=b"l", timeout=20)))
+                thread.start()
+                if round_ % 2:
+                    time.sleep(0.05)  # with and without somebody who waits already: both orders are right
+                pushing(LIST + "PushRight", namespace="r", key=b"l", values=[b"%d" % round_])
+                thread.join()
+                same([r.value for r in results], [b"%d" % round_])
+
+
+@case
+def values_for_callers_who_go_are_got_again_with_their_key():
+    """Deadlines pass at every stage of a pop; a retry with the key gets what the first try took."""
+    with redis.Standalone() as server:
+        with Proxy(config("redis://%s" % server.address, guard=PATIENT)) as p, p.client() as waiting, p.client() as pushing:
+            taken = []
+
+            def pop(key):
+                while True:
+                    try:
+                        return waiting(BLOCKING + "BlockingPopLeft", namespace="r", key=b"l", timeout=0.02,
+                                       metadata=(("prism-idempotency-key", key),))
+                    except grpc.RpcError as error:
+                        same(error.code().name, "DEADLINE_EXCEEDED")
+
+            def wait(name):
+                for i in range(75):
+                    taken.append(pop("%s-%d" % (name, i)).value)
+            threads = [threading.Thread(target=wait, args=(n,)) for n in "abcd"]
+            for thread in threads:
+                thread.start()
+            for i in range(300):
+                pushing(LIST + "PushRight", namespace="r", key=b"l", values=[b"%d" % i])
+            for thread in threads:
+                thread.join()
+            same(sorted(taken), sorted(b"%d" % i for i in range(300)))
+
+
+@case
+def a_caller_waits_on_while_the_server_restarts():
+    with redis.Standalone(append_only=True) as server:
+        text = config("redis://%s" % server.address, guard=PATIENT)
+        with Proxy(text) as p, p.client() as waiting, p.client() as pushing:
+            results = []
+
+            def wait():
+                results.append(await_ok(lambda: waiting(BLOCKING + "BlockingPopLeft", namespace="r", key=b"l", timeout=30)))
+            thread = threading.Thread(target=wait)
+            thread.start()
+            time.sleep(0.1)  # it may wait already, or come later: both are right
+            server.kill()
+            server.start()
+            await_ok(lambda: pushing(LIST + "PushRight", namespace="r", key=b"l", values=[b"v"]))
+            thread.join(25)
+            same([r.value for r in results], [b"v"])
+
+
 # --- configuration ------------------------------------------------------------------------------------------------------------
 
 WRONG = [

@@ -470,7 +470,11 @@ static void take_reply(struct redis_connection *c, const struct resp *reply)
         count(&c->access->counters->busy, -1);
     if (!r)
         return;
-    if (is_greeting(c, r))
+    if (!reply && is_greeting(c, r))
+        close_with(c, ERR_BACKEND_UNREACHABLE, "its greeting is too long");
+    else if (!reply)
+        finish(c, r, ERR_NOMEM, NULL, "the answer is larger than the memory of a call");
+    else if (is_greeting(c, r))
         take_greeting(c, r, reply);
     else
         finish(c, r, OK, reply, "");

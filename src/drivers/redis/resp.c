@@ -112,13 +112,15 @@ static bool close_value(struct resp_parser *p)
     return true;
 }
 
-static enum err put_text(struct resp_parser *p, enum resp_kind kind, struct slice text)
+/* The arena is full: nothing more of this reply is built. */
+static void put_text(struct resp_parser *p, enum resp_kind kind, struct slice text)
 {
     struct resp *place = place_of_next(p);
     if (!p->arena || !place)
-        return OK;
+        return;
     *place = (struct resp){.kind = kind};
-    return arena_copy(p->arena, text, &place->text) ? OK : ERR_NOMEM;
+    if (!arena_copy(p->arena, text, &place->text))
+        resp_forget(p);
 }
 
 static void put_integer(struct resp_parser *p, enum resp_kind kind, int64_t value)
@@ -137,9 +139,9 @@ static enum err open_array(struct resp_parser *p, uint32_t count, bool *ret_comp
     if (p->arena && place && count) {
         items = arena_array(p->arena, struct resp, count);
         if (!items)
-            return ERR_NOMEM;
+            resp_forget(p);
     }
-    if (place)
+    if (place && p->arena)
         *place = (struct resp){.kind = RESP_ARRAY, .items = items, .count = items ? count : 0};
     *ret_complete = count == 0;
     if (count) {
@@ -178,9 +180,11 @@ static enum err take_value(struct resp_parser *p, struct slice line, bool *ret_c
     *ret_complete = true;
     switch (line.size ? line.data[0] : 0) {
     case '+':
-        return put_text(p, RESP_STATUS, rest);
+        put_text(p, RESP_STATUS, rest);
+        return OK;
     case '-':
-        return put_text(p, RESP_ERROR, rest);
+        put_text(p, RESP_ERROR, rest);
+        return OK;
     case ':':
         if (!parse_integer(rest, &value))
             return ERR_BACKEND_LOST;
@@ -209,7 +213,11 @@ static enum err step(struct resp_parser *p, struct slice *data, bool *ret_comple
         return ERR_BACKEND_LOST;
     p->in_text = false;
     *ret_complete = true;
-    enum err e = text ? put_text(p, RESP_TEXT, part) : take_value(p, part, ret_complete);
+    enum err e = OK;
+    if (text)
+        put_text(p, RESP_TEXT, part);
+    else
+        e = take_value(p, part, ret_complete);
     buf_reset(&p->kept);
     return e;
 }

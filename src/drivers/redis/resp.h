@@ -6,7 +6,8 @@
  *   resp_init(&p, &limits);
  *   resp_begin(&p, arena);                     arena NULL: the reply is read and thrown away
  *   e = resp_feed(&p, &data, &reply, &done);   takes bytes off data; done: reply is complete, begin the next one
- *   resp_forget(&p);                           the arena goes away in the middle of a reply: the rest is thrown away
+ *   resp_forget(&p);                           the arena goes away in the middle of a reply: the rest is thrown away, as it
+ *                                              is where the arena has no room for it
  *   resp_fini(&p);
  *
  * Invariants: nothing is allocated for a size that a peer has only claimed, but for the places of an array, which are at most
@@ -52,7 +53,8 @@ void resp_init(struct resp_parser *, struct resp_limits);
 void resp_fini(struct resp_parser *);
 void resp_begin(struct resp_parser *, struct arena *);
 void resp_forget(struct resp_parser *);
-/* ERR_BACKEND_LOST: not RESP2, or past a limit; ERR_NOMEM. *ret_reply is valid where *ret_done, and NULL where nothing is built. */
+/* ERR_BACKEND_LOST: not RESP2, or past a limit; ERR_NOMEM: for the bytes that have to be kept. *ret_reply is valid where *ret_done, and
+ * NULL where nothing was built. */
 enum err resp_feed(struct resp_parser *, struct slice *data, const struct resp **ret_reply, bool *ret_done);
 
 /* The reply is an error of this kind: "-MOVED 3999 127.0.0.1:6381" is a MOVED. */

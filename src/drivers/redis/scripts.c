@@ -4,13 +4,14 @@
  *   <root>:i           all keys, in order      <root>:e         keys that expire, by when
  *   <root>:t           open snapshots          <root>:s         number of the last snapshot
  *   <root>:h:<key>     what the key was before its first change after a snapshot, by the snapshot's number; while one is open
+ *   <root>:p           for a moment: may something be written?
  *   <root>:d:<name>    result of a call with an idempotency key          <root>:d:mark:<name>   which request has the key
  *
  * Invariants
  *   1. A key is in :i if its value is there; one that is in :i alone has expired, and is taken out by whoever meets it.
  *   2. A key that expires is in :e with that time; an entry whose time has come is swept, four a write.
  *   3. Whether something has expired is judged by the caller's clock, ARGV[1]; the server's own expiry only gives back memory.
- *   4. While snapshot n is open, the first change after it leaves what was there in :h under the newest open number; so a value as of
+ *   4. While snapshot n is open, the first change after it leaves what was there in :h under the last number of :s; so a value as of
  *      n is the one with the lowest number from n on, or what is there now. */
 #include "drivers/redis/scripts.h"
 
@@ -36,7 +37,8 @@ static const char prelude[] =
     "  end\n"
     "  return #old\n"
     "end\n"
-    /* Numbers of the oldest and the newest open snapshot; those whose time has passed are closed. */
+    /* Numbers of the oldest open snapshot and of the last one, where any is open; those whose time has passed are closed. The last one
+     * may have been closed: a number that went back would put a later state before an earlier one. */
     "local oldest, newest\n"
     "local function look_at_snapshots()\n"
     "  local first = call('ZRANGE', T, 0, 0, 'WITHSCORES')\n"
@@ -45,7 +47,7 @@ static const char prelude[] =
     "    first = call('ZRANGE', T, 0, 0, 'WITHSCORES')\n"
     "  end\n"
     "  oldest = first[1] and tonumber(first[2])\n"
-    "  newest = first[1] and call('ZRANGE', T, -1, -1, 'WITHSCORES')[2]\n"
+    "  newest = first[1] and call('GET', S)\n"
     "end\n"
     "local function keep(key)\n"
     "  if not newest or call('HSETNX', H..key, newest, '') == 0 then return end\n"
@@ -89,7 +91,8 @@ static const char prelude[] =
     "  return {string.sub(r, 1, 8), cmsgpack.unpack(string.sub(r, 17))}\n"
     "end\n"
     /* Refused, like any write, by a server that is out of memory: before anything is done. */
-    "local function may_remember(name) if name ~= '' then call('INCR', S) end end\n"
+    "local function probe() call('SET', root..':p', '', 'PX', 1) end\n"
+    "local function may_remember(name) if name ~= '' then probe() end end\n"
     "local function remember(name, fingerprint, stamp, ttl, result)\n"
     "  if name == '' then return end\n"
     "  call('SET', D..name, fingerprint..stamp..cmsgpack.pack(result), 'PX', ttl)\n"
@@ -208,12 +211,12 @@ static const char peek[] = "if not call('ZSCORE', T, ARGV[3]) then return 0 end\
                            "return p and (ARGV[5] == '1' and string.sub(p, 1, HEAD) or p) or ''\n";
 
 /* ARGV: now; idempotency as in apply; snapshot, its entry in :t, the version of all changes; then four a change: kind, key, packed,
- * time to live. Answer: fingerprint or '', and {1, version} done, {0} another write came first, {2} there is no such snapshot. INCR comes first: a server
- * that is out of memory refuses it, and so the whole commit. */
+ * time to live. Answer: fingerprint or '', and {1, version} done, {0} another write came first, {2} there is no such snapshot.
+ * The probe comes first: a server that is out of memory refuses it, and so the whole commit. */
 static const char commit[] = "local kept = replay(ARGV[2])\n"
                              "if kept then return kept end\n"
                              "if not call('ZSCORE', T, ARGV[7]) then return {'', {2}} end\n"
-                             "call('INCR', S)\n"
+                             "probe()\n"
                              "call('ZREM', T, ARGV[7])\n"
                              "local from = tonumber(ARGV[6])\n"
                              "for at = 9, #ARGV, 4 do\n"

@@ -1,0 +1,40 @@
+#include "../model.h"
+#include "base/mem.h"
+#include "fixture.h"
+
+/* An empty database on a server that is started once for each run of a script. */
+static void begin(struct model_place *place)
+{
+    struct fixture *f = mem_alloc(sizeof *f);
+    CHECK(f != NULL);
+    fixture_begin(f);
+    place->ns = &f->ns;
+    place->loop = f->loop;
+    place->own = f;
+}
+
+static void end(struct model_place *place)
+{
+    struct fixture *f = place->own;
+    if (!place->failed)
+        CHECK_EQ(fixture_stat(f, "transactions_open"), 0);
+    fixture_fini(f);
+    mem_free(f);
+}
+
+/* All that the gateway has of it goes; the server stays. */
+static void reopen(struct model_place *place, bool crash)
+{
+    struct fixture *f = place->own;
+    (void)crash;
+    fixture_close(f);
+    CHECK_ERR(fixture_open(f), OK);
+}
+
+static const struct model_subject redis = {
+    .name = "redis", .real_clock = true, .begin = begin, .end = end, .reopen = reopen};
+
+TEST(redis_agrees_with_the_model)
+{
+    model_run(&redis, 20000);
+}
