@@ -25,8 +25,8 @@ void fixture_server_start(struct fixture *f)
     f->server = fork();
     CHECK(f->server >= 0);
     if (f->server == 0) {
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", f->socket, "--dir", f->folder, "--save", "",
-               "--appendonly", "yes", "--logfile", "log", NULL);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", f->socket, "--dir", f->folder, "--save",
+               "", "--appendonly", "yes", "--logfile", "log", NULL);
         _exit(127);
     }
     for (int i = 0; i < 3000 && !answers(f); i++) {

@@ -94,7 +94,10 @@ static enum err read_settings(struct case_of_settings *c, const char *connection
 TEST(connections_are_read)
 {
     struct case_of_settings c;
-    CHECK_ERR(read_settings(&c, "rediss://us%65r:p%40ss:word@host,[::1]:7000/3", &(struct config_redis_options){.mode = CONFIG_REDIS_OPTIONS_MODE_SENTINEL, .sentinel_master = SLICE("m")}), OK);
+    CHECK_ERR(read_settings(&c, "rediss://us%65r:p%40ss:word@host,[::1]:7000/3",
+                            &(struct config_redis_options){.mode = CONFIG_REDIS_OPTIONS_MODE_SENTINEL,
+                                                           .sentinel_master = SLICE("m")}),
+              OK);
     CHECK(c.settings.tls);
     CHECK_STR(c.settings.username, "user");
     CHECK_STR(c.settings.password, "p@ss:word");
@@ -107,7 +110,10 @@ TEST(connections_are_read)
     CHECK_STR(c.settings.servers[0], "unix:/run/redis.sock");
     CHECK_EQ(c.settings.buckets, 1);
     arena_fini(&c.arena);
-    CHECK_ERR(read_settings(&c, "redis://h", &(struct config_redis_options){.mode = CONFIG_REDIS_OPTIONS_MODE_CLUSTER, .password = SLICE("x")}), OK);
+    CHECK_ERR(read_settings(
+                  &c, "redis://h",
+                  &(struct config_redis_options){.mode = CONFIG_REDIS_OPTIONS_MODE_CLUSTER, .password = SLICE("x")}),
+              OK);
     CHECK_STR(c.settings.servers[0], "h:6379");
     CHECK_STR(c.settings.password, "x");
     CHECK(c.settings.username == NULL);
@@ -119,7 +125,9 @@ TEST(several_problems_are_all_told)
 {
     struct case_of_settings c;
     unsigned n = 0;
-    CHECK_ERR(read_settings(&c, "redis://a,,b/x", &(struct config_redis_options){.ca_file = SLICE("/x"), .key_prefix = SLICE("{")}), ERR_CONFIG_INVALID);
+    CHECK_ERR(read_settings(&c, "redis://a,,b/x",
+                            &(struct config_redis_options){.ca_file = SLICE("/x"), .key_prefix = SLICE("{")}),
+              ERR_CONFIG_INVALID);
     for (const struct diag_item *i = c.diag.fields; i; i = i->next)
         n++;
     CHECK_EQ(n, 5); /* an empty host, the database, several servers, the prefix, TLS */
@@ -129,7 +137,9 @@ TEST(several_problems_are_all_told)
 SCENARIO(settings_out_of_memory)
 {
     struct case_of_settings c;
-    enum err e = read_settings(&c, "rediss://user:password@one,two:7000", &(struct config_redis_options){.mode = CONFIG_REDIS_OPTIONS_MODE_CLUSTER, .server_name = SLICE("n")});
+    enum err e = read_settings(
+        &c, "rediss://user:password@one,two:7000",
+        &(struct config_redis_options){.mode = CONFIG_REDIS_OPTIONS_MODE_CLUSTER, .server_name = SLICE("n")});
     arena_fini(&c.arena);
     return e;
 }

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "data/keyvalue.h"
 #include "data/list.h"
-#include "google/protobuf/duration.pb.h"
 #include "fixture.h"
+#include "google/protobuf/duration.pb.h"
 
 static const struct keyvalue_set_request set_a = {.key = SLICE("a"), .value = SLICE("1")};
 static const struct keyvalue_get_request get_a = {.key = SLICE("a")};

@@ -5,7 +5,8 @@
 static const struct resp_limits limits = {.bytes_max = 1000, .items_max = 100};
 
 /* Feeds the bytes in pieces; the last reply. */
-static enum err feed(struct resp_parser *p, const char *text, size_t piece, const struct resp **ret_reply, unsigned *ret_count)
+static enum err feed(struct resp_parser *p, const char *text, size_t piece, const struct resp **ret_reply,
+                     unsigned *ret_count)
 {
     struct slice bytes = slice_str(text);
     *ret_count = 0;
@@ -68,9 +69,18 @@ TEST(every_kind_is_read_in_pieces_of_any_size)
 
 TEST(what_is_no_resp_is_refused)
 {
-    static const char *const wrong[] = {
-        "hello\r\n",  "\r\n",         ":\r\n",  ":12a\r\n",          ":9223372036854775808\r\n", "$-2\r\n", "$1001\r\n",
-        "*101\r\n",   "$1\r\nab\r\n", "+OK\n",  "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$99999999999999999999\r\n"};
+    static const char *const wrong[] = {"hello\r\n",
+                                        "\r\n",
+                                        ":\r\n",
+                                        ":12a\r\n",
+                                        ":9223372036854775808\r\n",
+                                        "$-2\r\n",
+                                        "$1001\r\n",
+                                        "*101\r\n",
+                                        "$1\r\nab\r\n",
+                                        "+OK\n",
+                                        "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
+                                        "$99999999999999999999\r\n"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         for (size_t piece = 1; piece < 4; piece++) {
             struct world w;
