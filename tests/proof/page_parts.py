@@ -41,7 +41,7 @@ def parts(scale, seed):
                     env={"PRISM_SEED": str(seed), "PRISM_OPERATIONS": str(operations)}, counted={"operations_of_model": operations})
 
     found = [Part("history-memory", "Linearizable histories, memory", *history("history", "memory")),
-             Part("history-sqlite", "Linearizable histories, SQLite", *history("history", "sqlite")),
+             Part("history-sqlite", "Linearizable histories, SQLite", *history("history", "sqlite"), "--expiry", "0"),
              Part("transactions-memory", "Snapshots of transactions, memory", *history("transactions", "memory")),
              Part("transactions-sqlite", "Snapshots of transactions, SQLite", *history("transactions", "sqlite")),
              Part("history-postgres", "Linearizable histories, PostgreSQL", *remote("history", "postgres")),

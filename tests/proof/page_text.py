@@ -5,6 +5,8 @@ NOT_TESTED = """\
   taken stays taken. SQLite runs with the settings of docs/reference/configuration.md, and its own tests cover the rest.
 - More than one proxy on the same data: the lock of data_dir refuses it (tests/e2e).
 - Transactions that delete, scan, or meet values that expire are in the model, which has one caller; the histories have gets and sets.
+- Values that expire within milliseconds are in the histories of memory and Redis alone. SQLite and PostgreSQL judge expiry as of when
+  a group of writes, or a statement, begins: a compare-and-swap may still swap a value that others have seen gone meanwhile.
 - Networks: all of it is over 127.0.0.1; connections break, packets are not lost, delayed or reordered.
 - Histories of operations cut off by a kill of the proxy: kills are proven by what is there afterwards, not by the checker.
 - Memory of OpenSSL and libuv: it does not fail in the runs with failing allocations.
