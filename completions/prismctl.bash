@@ -29,6 +29,7 @@ _prismctl() {
     --batch) COMPREPLY=() ;;
     --parallel) COMPREPLY=() ;;
     --count) COMPREPLY=() ;;
+    --block) COMPREPLY=() ;;
     --value) COMPREPLY=() ;;
     --min) COMPREPLY=() ;;
     --max) COMPREPLY=() ;;
@@ -86,7 +87,7 @@ _prismctl() {
     'completion '*) COMPREPLY=($(compgen -W "bash zsh $global" -- "$cur")) ;;
     'help '*) COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter --man $global" -- "$cur")) ;;
     'list push '*) COMPREPLY=($(compgen -f -W " --left --idempotency-key --hex --base64 $global" -- "$cur")) ;;
-    'list pop '*) COMPREPLY=($(compgen -W " --right --count --wait --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'list pop '*) COMPREPLY=($(compgen -W " --right --count --block --idempotency-key --hex --base64 $global" -- "$cur")) ;;
     'list get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
     'list set '*) COMPREPLY=($(compgen -f -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
     'list insert '*) COMPREPLY=($(compgen -f -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;

@@ -31,14 +31,14 @@ def test_list_positions(w):
 
 
 def test_list_pop_waits(w):
-    w.ctl("list", "pop", "l3", "--wait", "20ms").fails(24, 'no value in list "l3"')
+    w.ctl("list", "pop", "l3", "--block", "20ms").fails(24, 'no value in list "l3"')
     results = []
-    waiting = threading.Thread(target=lambda: results.append(w.ctl("list", "pop", "l3", "--wait", "60s")))
+    waiting = threading.Thread(target=lambda: results.append(w.ctl("list", "pop", "l3", "--block", "60s")))
     waiting.start()
     w.ctl("list", "push", "l3", "now").ok()
     waiting.join()
     assert results[0].ok().raw == b"now"
-    w.ctl("list", "pop", "l3", "--wait", "1s", "--count", "2").fails(2, "--wait pops one value")
+    w.ctl("list", "pop", "l3", "--block", "1s", "--count", "2").fails(2, "--block pops one value")
 
 
 def test_list_as_json_and_of_any_bytes(w):

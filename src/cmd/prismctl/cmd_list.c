@@ -49,7 +49,7 @@ static enum err pop_waiting(struct cli *cli, struct slice key, bool right)
 {
     struct list_blocking_pop_left_request request = {.key = key};
     struct list_blocking_pop_left_response *response;
-    request.timeout = duration_message(&cli->arena, cli_duration_ns(cli, "wait") / 1000000);
+    request.timeout = duration_message(&cli->arena, cli_duration_ns(cli, "block") / 1000000);
     if (!request.timeout)
         return ERR_NOMEM;
     const char *method = right ? "BlockingPopRight" : "BlockingPopLeft";
@@ -80,9 +80,9 @@ enum err run_list_pop(struct cli *cli)
     enum err e = collection_key(cli, &key);
     if (e)
         return e;
-    if (cli_option(cli, "wait") && cli_option(cli, "count"))
-        return diag_set(&cli->diag, ERR_USAGE, "--wait pops one value; leave --count out");
-    return cli_option(cli, "wait") ? pop_waiting(cli, key, right) : pop(cli, key, right);
+    if (cli_option(cli, "block") && cli_option(cli, "count"))
+        return diag_set(&cli->diag, ERR_USAGE, "--block pops one value; leave --count out");
+    return cli_option(cli, "block") ? pop_waiting(cli, key, right) : pop(cli, key, right);
 }
 
 /* --- by position ---------------------------------------------------------------------------------------------------------------- */

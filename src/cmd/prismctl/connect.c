@@ -95,8 +95,8 @@ static int64_t waits_ns(const struct cli *cli)
 {
     const struct command *c = cli->args.command;
     for (const struct option *o = c ? c->options : NULL; o && o->name; o++)
-        if (strcmp(o->name, "wait") == 0)
-            return cli_duration_ns(cli, "wait");
+        if (strcmp(o->name, "block") == 0)
+            return cli_duration_ns(cli, "block");
     return 0;
 }
 
