@@ -3,7 +3,7 @@ import os
 import signal
 import threading
 
-from harness.case import KeyValue, case, check, same
+from harness.case import KeyValue, Model, case, check, same
 from harness.client_grpc import GrpcClient
 from harness.failure import Failure
 from harness.proxy import Proxy
@@ -81,6 +81,110 @@ def versions_ttls_and_idempotency_keys_survive(t):
         client.close()
     finally:
         proxy.remove()
+
+
+class Killed:
+    """A proxy of its own that is killed while work goes on, and started again."""
+
+    def __init__(self, t):
+        self.t, self.proxy, self.acknowledged = t, Proxy().start(), []
+        self.enough = threading.Event()
+        self.connect()
+
+    def connect(self):
+        self.client = GrpcClient(self.proxy.listen)
+        self.list, self.set, self.sortedset, self.counter = (
+            Model(m, self.client, self.t.driver) for m in ("list", "set", "sortedset", "counter"))
+
+    def during(self, work):
+        """Calls work(i) until the proxy is gone, which is killed after 60 of them."""
+        def run():
+            try:
+                for i in range(100000):
+                    self.acknowledged.append(work(i))
+                    if i == 60:
+                        self.enough.set()
+            except Failure:
+                self.enough.set()
+        worker = threading.Thread(target=run)
+        worker.start()
+        check(self.enough.wait(60), "60 calls within a minute")
+        self.proxy.stop(signal.SIGKILL)
+        worker.join()
+        self.client.close()
+        self.proxy.start()
+        self.connect()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+        self.proxy.remove()
+
+
+@case(clients=("grpcio",))
+def acknowledged_changes_of_collections_survive_a_kill(t):
+    with Killed(t) as k:
+        def work(i):
+            name = b"%06d" % i
+            k.list.PushRight(key=t.k("l"), values=[name])
+            k.set.Add(key=t.k("s"), members=[name])
+            k.sortedset.Add(key=t.k("z"), members=[{"member": name, "score": -i}])
+            k.counter.Add(key=t.k("c"), delta=1)
+            return name
+        k.during(work)
+        pushed = list(k.list.GetRange(key=t.k("l"), start=0, end=-1).values)
+        size, count = k.set.GetSize(key=t.k("s")).size, k.counter.Get(key=t.k("c")).value
+        if t.driver not in DURABLE:
+            same((pushed, size, count), ([], 0, 0), "memory forgets")
+            return
+        acknowledged = k.acknowledged
+        check(len(acknowledged) > 60, "%d were acknowledged", len(acknowledged))
+        same(pushed[:len(acknowledged)], acknowledged, "values in their order")
+        for there in (len(pushed), size, count):
+            check(len(acknowledged) <= there <= len(acknowledged) + 1, "%d there, %d acknowledged", there, len(acknowledged))
+        last = k.sortedset.GetRange(key=t.k("z"), start=0, end=-1, reverse=True).members
+        same([m.member for m in last][:len(acknowledged)], acknowledged)
+        for model, name in ((k.list, "l"), (k.set, "s"), (k.sortedset, "z"), (k.counter, "c")):
+            model.Clear(key=t.k(name))
+
+
+@case(clients=("grpcio",))
+def what_was_popped_does_not_come_back_after_a_kill(t):
+    if t.driver not in DURABLE:
+        return
+    with Killed(t) as k:
+        values = [b"%06d" % i for i in range(5000)]
+        for i in range(0, len(values), 1000):
+            k.list.PushRight(key=t.k("l"), values=values[i:i + 1000])
+        k.during(lambda i: k.list.call("BlockingPopLeft" if i % 2 else "PopLeft", {"key": t.k("l")}))
+        popped = [a.value if hasattr(a, "value") else a.values[0] for a in k.acknowledged]
+        left = list(k.list.GetRange(key=t.k("l"), start=0, end=-1).values)
+        same(popped, values[:len(popped)], "each once, in order")
+        check(left in (values[len(popped):], values[len(popped) + 1:]), "the rest is there but for one that was on its way")
+        k.list.Clear(key=t.k("l"))
+
+
+@case(clients=("grpcio",))
+def cursors_survive_a_restart(t):
+    if t.driver not in DURABLE:
+        return
+    with Killed(t) as k:
+        members = [b"%02d" % i for i in range(30)]
+        k.set.Add(key=t.k("s"), members=members)
+        k.sortedset.Add(key=t.k("z"), members=[{"member": m, "score": 1} for m in members])
+        first = k.set.Union(keys=[t.k("s")], page_size=10)
+        low = k.sortedset.GetRangeByScore(key=t.k("z"), page_size=10)
+        k.client.close()
+        k.proxy.restart()
+        k.connect()
+        rest = k.set.Union(keys=[t.k("s")], page_size=100, cursor=first.next_cursor)
+        same(list(first.members) + list(rest.members), members)
+        rest = k.sortedset.GetRangeByScore(key=t.k("z"), page_size=100, cursor=low.next_cursor)
+        same([m.member for m in low.members] + [m.member for m in rest.members], members)
+        k.set.Clear(key=t.k("s"))
+        k.sortedset.Clear(key=t.k("z"))
 
 
 @case(clients=("grpcio",))
