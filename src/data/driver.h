@@ -56,6 +56,9 @@ struct driver {
     /* Optional: gives back what belongs to this loop (sockets, watches, timers), without blocking. Once for each loop, on its
      * thread or after that thread has ended, also where no call came; never two at a time for the same loop. */
     void (*detach)(struct backend *, struct loop *);
+    /* Optional: the process is about to end. Calls that wait for something (blocking pops) are answered without it, so that a drain
+     * does not last as long as they would. Calls go on to come. Thread: any. */
+    void (*drain)(struct backend *);
     void (*close)(struct backend *);
     /* Cheap and thread-safe: OK, or why not (diag). */
     enum err (*probe)(struct backend *, struct diag *);

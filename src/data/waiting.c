@@ -1,6 +1,7 @@
 /* Queues of waiters by key (waiting.h has the states).
  *
- * Invariants, under the lock: a queue has at least one waiter; every waiter but the first of its queue is idle; a waiter whose hop is
+ * Invariants, under the lock: a queue has at least one waiter; every waiter but the first of its queue is idle, or posted by a
+ * drain; a waiter whose hop is
  * under way (posted) stays in its queue until the hop has arrived, so that its call lives. */
 #include "data/waiting.h"
 
@@ -25,6 +26,7 @@ void waiting_init(struct waiting_room *room, const struct env *env, uint32_t cou
     map_init(&room->queues, count_max, &secret);
     room->count = 0;
     room->count_max = count_max;
+    room->draining = false;
 }
 
 void waiting_fini(struct waiting_room *room)
@@ -157,14 +159,25 @@ void waiting_settle(struct waiter *w, enum waiting_outcome outcome)
         finish(w, outcome);
 }
 
+static bool has_its_turn(const struct waiter *w)
+{
+    return w->queue->first == w && !w->cancelled;
+}
+
 static void arrived(struct call *call)
 {
     struct waiter *w = call->driver;
     pthread_mutex_lock(&w->room->lock);
-    if (w->cancelled)
-        leave(w, WAITING_END_CANCELLED);
-    else
+    if (has_its_turn(w))
         attempt(w);
+    else
+        finish(w, WAITING_MISSED);
+}
+
+static void post(struct waiter *w)
+{
+    w->state = POSTED;
+    call_hop(w->call, arrived);
 }
 
 /* Locked. */
@@ -172,17 +185,16 @@ static void wake(struct waiter *w)
 {
     if (w->state == ATTEMPTING)
         w->again = true;
-    if (w->state != IDLE)
-        return;
-    w->state = POSTED;
-    call_hop(w->call, arrived);
+    if (w->state == IDLE)
+        post(w);
 }
 
 /* --- giving up: on the call's loop --------------------------------------------------------------------------------------------- */
 
-static void give_up(struct waiter *w)
+static void give_up(struct waiter *w, bool *why)
 {
     pthread_mutex_lock(&w->room->lock);
+    *why = true;
     if (w->state == IDLE)
         finish(w, WAITING_MISSED);
     else
@@ -192,15 +204,32 @@ static void give_up(struct waiter *w)
 static void cancelled(struct call *call)
 {
     struct waiter *w = call->driver;
-    w->cancelled = true;
-    give_up(w);
+    give_up(w, &w->cancelled);
 }
 
 static void fired(struct timer *timer)
 {
     struct waiter *w = (struct waiter *)((char *)timer - offsetof(struct waiter, timer));
-    w->timed_out = true;
-    give_up(w);
+    give_up(w, &w->timed_out);
+}
+
+/* Locked. */
+static void drain_queue(struct waiting_queue *q)
+{
+    for (struct waiter *w = q->first; w; w = w->next) {
+        w->timed_out = true;
+        wake(w);
+    }
+}
+
+void waiting_drain(struct waiting_room *room)
+{
+    void *q;
+    pthread_mutex_lock(&room->lock);
+    room->draining = true;
+    for (uint32_t at = 0; map_next(&room->queues, &at, NULL, &q);)
+        drain_queue(q);
+    pthread_mutex_unlock(&room->lock);
 }
 
 /* --- coming -------------------------------------------------------------------------------------------------------------------- */
@@ -222,6 +251,7 @@ static enum err enter(struct waiting_room *room, struct waiter *w)
         return e;
     w->room = room;
     w->state = IDLE;
+    w->timed_out = room->draining;
     queue_append(q, w);
     /* Before the first attempt looks: whoever puts something later sees the count (waiting_notify). */
     atomic_fetch_add(&room->count, 1);
@@ -241,8 +271,10 @@ enum err waiting_enter(struct waiting_room *room, struct waiter *w)
     timer_start(call->loop, &w->timer, loop_now_ns(call->loop) + (uint64_t)w->timeout_ms * 1000000);
     call->driver = w;
     call->on_cancel = cancelled;
-    if (w->queue->first == w)
+    if (has_its_turn(w))
         attempt(w);
+    else if (has_given_up(w))
+        finish(w, WAITING_MISSED);
     else
         pthread_mutex_unlock(&room->lock);
     return OK;

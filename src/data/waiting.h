@@ -8,8 +8,9 @@
  *                                 ├──waiting_notify, or first now──▶ posted ──on its loop──▶ attempting
  *                                 └──timeout, cancel──▶ left ──▶ end(TIMEOUT | CANCELLED)
  *   posted, attempting ──timeout, cancel──▶ remembered: honoured after a missed attempt (a cancel: before the next one)
+ *   idle ──waiting_drain──▶ posted, as timed out
  *
- * Only the first of a queue is ever attempting or posted. Something that is put under the key while it attempts makes it attempt
+ * Only the first of a queue is ever attempting, and but for a drain only it is posted. Something that is put under the key while it attempts makes it attempt
  * again, so no wake-up is lost. Who puts something calls waiting_notify after it can be seen.
  *
  * Thread: enter, settle and all callbacks on the call's loop; notify on any. */
@@ -55,6 +56,7 @@ struct waiting_room {
     struct map queues; /* by key */
     atomic_uint count; /* of waiters */
     uint32_t count_max;
+    bool draining;
 };
 
 /* Allocates nothing. */
@@ -67,6 +69,9 @@ enum err waiting_enter(struct waiting_room *, struct waiter *) __attribute__((wa
 void waiting_settle(struct waiter *, enum waiting_outcome);
 /* Something lies under the key now. Costs one load where nobody waits. */
 void waiting_notify(struct waiting_room *, struct slice key);
+/* Nobody waits any more: who waits is answered as after a timeout, and so is who comes later and finds nothing. For the process's
+ * end, which would else wait for them. Thread: any. */
+void waiting_drain(struct waiting_room *);
 uint32_t waiting_count(const struct waiting_room *);
 
 #endif

@@ -100,12 +100,23 @@ static uint64_t drain_time_ns(const struct proxy *p)
     return (uint64_t)config_duration_ms(p->snapshot->config->root->drain_timeout) * 1000000;
 }
 
+/* Calls that wait in a backend would else hold up the drain until they time out. */
+static void end_waits(const struct snapshot *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct backend *backend = s->namespaces[i].ns.backend;
+        if (backend->driver->drain)
+            backend->driver->drain(backend);
+    }
+}
+
 static void leave(struct proxy *p)
 {
     log_info(p->options.log, "draining", LOG_INT("at_most_ms", (int64_t)(drain_time_ns(p) / 1000000)));
     p->state = PROXY_LEAVING;
     p->drain_deadline_ns = loop_now_ns(p->loop) + drain_time_ns(p);
     p->tasks_left = p->worker_count;
+    end_waits(p->snapshot);
     post_to_workers(p, p->tasks, worker_unready, worker_unready_now);
 }
 

@@ -29,6 +29,12 @@ static enum err memory_open(const struct backend_open *o, struct backend **ret_b
     return OK;
 }
 
+static void drain(struct backend *backend)
+{
+    struct memory *m = (struct memory *)backend;
+    waiting_drain(&m->waiting);
+}
+
 static void memory_close(struct backend *backend)
 {
     struct memory *m = (struct memory *)backend;
@@ -132,6 +138,7 @@ const struct driver driver_memory = {
                    [INTERFACE_SORTEDSET_RANGE] = &memory_sortedset_range,
                    [INTERFACE_SORTEDSET_RANK] = &memory_sortedset_rank},
     .open = memory_open,
+    .drain = drain,
     .close = memory_close,
     .probe = memory_probe,
     .stats = memory_stats,

@@ -13,6 +13,11 @@
 
 /* --- open and close ---------------------------------------------------------------------------------------------------------- */
 
+static void drain(struct backend *backend)
+{
+    waiting_drain(&postgres_store(backend)->pops);
+}
+
 static void close_store(struct backend *backend)
 {
     struct postgres_store *s = postgres_store(backend);
@@ -213,6 +218,7 @@ const struct driver driver_postgres = {
         },
     .open = open_store,
     .detach = detach,
+    .drain = drain,
     .close = close_store,
     .probe = probe,
     .stats = stats,

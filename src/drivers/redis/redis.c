@@ -58,6 +58,11 @@ static enum err make(struct redis_backend *b, const struct backend_open *open)
     return e;
 }
 
+static void drain(struct backend *backend)
+{
+    waiting_drain(&redis_backend(backend)->pops);
+}
+
 static void close_backend(struct backend *backend)
 {
     struct redis_backend *b = redis_backend(backend);
@@ -273,6 +278,7 @@ const struct driver driver_redis = {
     .check = check,
     .open = open_backend,
     .detach = detach,
+    .drain = drain,
     .close = close_backend,
     .probe = probe,
     .stats = stats,

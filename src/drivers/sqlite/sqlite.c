@@ -85,6 +85,11 @@ static bool is_file_name(const char *name)
 
 /* --- open and close --------------------------------------------------------------------------------------------------------- */
 
+static void drain(struct backend *backend)
+{
+    waiting_drain(&sqlite_store(backend)->pops);
+}
+
 static void close_store(struct backend *backend)
 {
     struct sqlite_store *store = sqlite_store(backend);
@@ -237,6 +242,7 @@ const struct driver driver_sqlite = {
             [INTERFACE_SORTEDSET_RANK] = &sqlite_sortedset_rank,
         },
     .open = open_store,
+    .drain = drain,
     .close = close_store,
     .probe = probe,
     .stats = stats,

@@ -3,7 +3,7 @@ import os
 import signal
 import threading
 
-from harness.case import KeyValue, Model, case, check, same
+from harness.case import KeyValue, Model, await_true, case, check, same
 from harness.client_grpc import GrpcClient
 from harness.failure import Failure
 from harness.proxy import Proxy
@@ -193,5 +193,27 @@ def a_drain_exits_with_0(t):
     try:
         same(proxy.stop(signal.SIGTERM), 0, "exit code after SIGTERM")
         check(os.path.isdir(proxy.folder))
+    finally:
+        proxy.remove()
+
+
+@case(clients=("grpcio",))
+def a_drain_does_not_wait_for_those_who_wait(t):
+    # They would wait longer than a drain may last, which then would end them with an error.
+    proxy = Proxy("drain_timeout: 240s\n").start()
+    results = []
+    try:
+        client = GrpcClient(proxy.listen)
+        lists = Model("list", client, t.driver, timeout=280)
+        waiting = [threading.Thread(target=lambda: results.append(lists.BlockingPopLeft(key=t.k("a"), timeout_ms=270_000)))
+                   for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        await_true("three wait", lambda: proxy.stat(t.driver, "pops_waiting") == 3)
+        same(proxy.stop(signal.SIGTERM), 0, "exit code, within a minute")
+        for thread in waiting:
+            thread.join()
+        same([r.found for r in results], [False] * 3, "answers")
+        client.close()
     finally:
         proxy.remove()

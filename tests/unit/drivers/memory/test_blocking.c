@@ -168,6 +168,25 @@ TEST(more_callers_than_a_namespace_takes_are_refused)
     end(&b);
 }
 
+TEST(a_drain_ends_all_waits_and_those_that_come_later)
+{
+    struct blocking b;
+    begin(&b);
+    wait_for_value(&b, 0);
+    wait_for_value(&b, 1);
+    driver_memory.drain(b.f.ns.backend);
+    call_cancel(&b.callers[1].call);
+    check_served(&b, 0, "");
+    fake_call_finish(&b.callers[1]);
+    CHECK_ERR(b.callers[1].err, ERR_CANCELLED);
+    wait_for_value(&b, 2);
+    check_served(&b, 2, "");
+    push(&b.f, &b.f.call, "1");
+    wait_for_value(&b, 3);
+    check_served(&b, 3, "1");
+    end(&b);
+}
+
 SCENARIO(a_blocking_pop_without_memory)
 {
     struct memory_fixture f;
