@@ -227,7 +227,7 @@ static void fill_request(struct caller *c, union request *r, struct google_proto
     struct slice id = slice_of(c->transaction_id, c->transaction_id_size), key = slice_str(c->run->keys[c->op.key]);
     switch (c->step) {
     case BEGIN:
-        *idle = (struct google_protobuf_duration){.nanos = 500000000}; /* one that is forgotten is gone soon */
+        *idle = (struct google_protobuf_duration){.seconds = 3}; /* one that is forgotten is gone soon */
         r->begin.idle_timeout = idle;
         break;
     case GET:
