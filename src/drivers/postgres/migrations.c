@@ -1,8 +1,9 @@
 /* The tables, version by version. A migration is never changed once it has been released: a new one is added at the end.
  *
  * All names are without schema: search_path decides. Keys are bytea, which PostgreSQL orders bytewise. expires_at is judged by the
- * proxy's clock, given as a parameter, as on every other backend. Functions do in one round trip, under the lock of the row, what
- * looks before it writes. */
+ * proxy's clock, given as a parameter, as on every other backend, and by the time that the lock of the row was waited for. Functions
+ * do in one round trip, under the lock of the row, what looks before it writes. Each of their statements sees what has been committed
+ * before it: a row that the first one did not find may be there for the second, which must not touch it then. */
 #include "drivers/postgres/migrations.h"
 
 #include <stddef.h>
@@ -40,7 +41,7 @@ static const char version_1[] =
     "  LOOP"
     "   SELECT i.value, i.version, i.expires_at INTO r FROM items i WHERE i.namespace = ns AND i.key = k FOR UPDATE;"
     "   IF FOUND THEN"
-    "    present := r.expires_at IS NULL OR r.expires_at > at;"
+    "    present := r.expires_at IS NULL OR r.expires_at > at + (clock_timestamp() - statement_timestamp());"
     "    done := CASE what WHEN 0 THEN true WHEN 1 THEN NOT present WHEN 2 THEN present AND r.version = expected"
     "            ELSE present AND r.value = expected END;"
     "    IF done THEN"
@@ -79,7 +80,7 @@ static const char version_1[] =
     " BEGIN"
     "  SELECT i.value, i.version, i.expires_at INTO r FROM items i WHERE i.namespace = ns AND i.key = k FOR UPDATE;"
     "  locked := FOUND;" /* a row that comes now is of a later write: another statement sees it, and may not touch it */
-    "  present := locked AND (r.expires_at IS NULL OR r.expires_at > at);"
+    "  present := locked AND (r.expires_at IS NULL OR r.expires_at > at + (clock_timestamp() - statement_timestamp()));"
     "  done := CASE what WHEN 0 THEN true WHEN 1 THEN NOT present WHEN 2 THEN present AND r.version = expected"
     "          ELSE present AND r.value = expected END;"
     "  IF done AND locked THEN DELETE FROM items i WHERE i.namespace = ns AND i.key = k;"
@@ -91,7 +92,7 @@ static const char version_1[] =
     " DECLARE r record;"
     " BEGIN"
     "  SELECT i.expires_at INTO r FROM items i WHERE i.namespace = ns AND i.key = k FOR UPDATE;"
-    "  present := FOUND AND (r.expires_at IS NULL OR r.expires_at > at);"
+    "  present := FOUND AND (r.expires_at IS NULL OR r.expires_at > at + (clock_timestamp() - statement_timestamp()));"
     "  removed := present AND r.expires_at IS NOT NULL;"
     "  IF removed THEN UPDATE items i SET expires_at = NULL WHERE i.namespace = ns AND i.key = k; END IF;"
     " END $$;";
