@@ -1,5 +1,6 @@
 #include "rpc/status.h"
 
+#include "base/utf8.h"
 #include "google/protobuf/any.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -18,6 +19,25 @@ static bool encode(struct arena *arena, const struct pb_message *table, const vo
     pb_encode(table, message, bytes);
     *ret_bytes = slice_of(bytes, size);
     return true;
+}
+
+/* Text for a string field. Backends put bytes of theirs into messages: what is not UTF-8 becomes a question mark, since a client
+ * would refuse the whole status. */
+static struct slice text_of(struct arena *arena, const char *text)
+{
+    struct slice all = slice_str(text), copy;
+    if (utf8_valid(all))
+        return all;
+    if (!arena_copy(arena, all, &copy))
+        return SLICE_EMPTY;
+    uint8_t *at = (uint8_t *)(uintptr_t)copy.data, *end = at + copy.size;
+    while (at < end) {
+        size_t size = utf8_char_size(slice_of(at, (size_t)(end - at)));
+        if (!size)
+            *at = '?';
+        at += size ? size : 1;
+    }
+    return copy;
 }
 
 static bool add_detail(struct google_rpc_status *s, struct arena *arena, const struct pb_message *table,
@@ -45,7 +65,7 @@ static bool add_error_info(struct google_rpc_status *s, struct arena *arena, enu
         if (!entry)
             return false;
         entry->key = slice_str(i->name);
-        entry->value = slice_str(i->value);
+        entry->value = text_of(arena, i->value);
         *item = entry;
     }
     return add_detail(s, arena, &google_rpc_error_info_pb, &info);
@@ -72,7 +92,7 @@ static bool add_bad_request(struct google_rpc_status *s, struct arena *arena, co
         if (!violation)
             return false;
         violation->field = slice_str(i->name);
-        violation->description = slice_str(i->value);
+        violation->description = text_of(arena, i->value);
         *item = violation;
     }
     return !d->fields || add_detail(s, arena, &google_rpc_bad_request_pb, &request);
@@ -89,7 +109,7 @@ static bool add_preconditions(struct google_rpc_status *s, struct arena *arena, 
         if (!violation)
             return false;
         violation->type = slice_str(i->name);
-        violation->description = slice_str(i->value);
+        violation->description = text_of(arena, i->value);
         *item = violation;
     }
     return !d->preconditions || add_detail(s, arena, &google_rpc_precondition_failure_pb, &failure);
@@ -107,7 +127,7 @@ static bool add_quota(struct google_rpc_status *s, struct arena *arena, enum err
     if (!is_quota(e))
         return true;
     struct google_rpc_quota_failure_violation violation = {.subject = slice_str(d->resource_name),
-                                                           .description = slice_str(diag_message(d))};
+                                                           .description = text_of(arena, diag_message(d))};
     struct google_rpc_quota_failure_violation *items[] = {&violation};
     struct google_rpc_quota_failure failure = {.violations = {items, 1, 1}};
     return add_detail(s, arena, &google_rpc_quota_failure_pb, &failure);
@@ -137,7 +157,7 @@ struct google_rpc_status *status_make(struct arena *arena, enum err e, const str
     if (!s)
         return NULL;
     s->code = err_row(e)->grpc;
-    s->message = slice_str(diag_message(d));
+    s->message = text_of(arena, diag_message(d));
     return add_details(s, arena, e, d) ? s : NULL;
 }
 

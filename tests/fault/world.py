@@ -49,7 +49,7 @@ class RedisKind:
         self.server.stop()
 
 
-KINDS = {"redis": RedisKind}
+KINDS = {"postgres": PostgresKind, "redis": RedisKind}
 
 
 class Lazy:

@@ -392,7 +392,6 @@ static void arrived(struct postgres_parcel *parcel)
 static void cancel_returned(struct postgres_cancel *c)
 {
     struct postgres_lane *l = c->context;
-    PQfreeCancel(c->request);
     mem_free(c);
     if (!l)
         return;
@@ -413,8 +412,11 @@ void postgres_lane_give_up(struct postgres_pool *p, struct postgres_lane *l)
     struct postgres_cancel *c = l->cancel || l->lost ? NULL : mem_zalloc(sizeof *c);
     if (!c)
         return;
-    *c = (struct postgres_cancel){
-        .loop = l->loop, .request = PQgetCancel(l->conn), .returned = cancel_returned, .context = l};
+    *c = (struct postgres_cancel){.loop = l->loop,
+                                  .server = p->connector,
+                                  .process = PQbackendPID(l->conn),
+                                  .returned = cancel_returned,
+                                  .context = l};
     l->cancel = c;
     l->timer.fire = no_answer;
     timer_start(l->loop, &l->timer, loop_now_ns(l->loop) + (uint64_t)LIMIT_POSTGRES_GIVE_UP_MS * 1000000);

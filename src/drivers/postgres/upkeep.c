@@ -15,10 +15,24 @@ static void deliver(struct task *task)
     c->returned(c);
 }
 
+static void ask_to_cancel(struct postgres_upkeep *u, const struct postgres_cancel *c)
+{
+    struct postgres_wait w = {.env = u->env, .stop_fd = u->stop_fd};
+    struct postgres_params p = {0};
+    struct postgres_problem problem;
+    PGconn *conn;
+    w.deadline_ns = u->env->monotonic_ns(u->env) + (uint64_t)LIMIT_POSTGRES_GIVE_UP_MS * 1000000;
+    postgres_put_int4(&p, c->process);
+    if (postgres_session_open(&c->server->address, &w, NULL, NULL, &problem, &conn))
+        return;
+    enum err ignored = postgres_session_do(conn, &w, "SELECT pg_cancel_backend($1::int4)", &p, &problem);
+    (void)ignored; /* the connection whose statement it is ends soon, if this came to nothing */
+    PQfinish(conn);
+}
+
 static void give_up(struct postgres_upkeep *u, struct postgres_cancel *c)
 {
-    char ignored[256];
-    PQcancel(c->request, ignored, sizeof ignored);
+    ask_to_cancel(u, c);
     atomic_fetch_add(&u->cancels, 1);
     c->task.run = deliver;
     loop_post(c->loop, &c->task);

@@ -1,5 +1,5 @@
-/* A thread for what may block and nobody waits for: asks the server to give up statements (libpq's cancel requests are connections
- * of their own), and now and then sweeps away what has expired: one proxy at a time, as an advisory lock says.
+/* A thread for what may block and nobody waits for: asks the server to give up statements, on a connection of its own with an end to
+ * each wait (PQcancel has none: a server that hangs would hold the thread, and the process at its end, for ever); and now and then sweeps away what has expired: one proxy at a time, as an advisory lock says.
  *
  * Thread: postgres_upkeep_cancel from any loop. */
 #ifndef PRISM_DRIVERS_POSTGRES_UPKEEP_H
@@ -15,7 +15,8 @@ struct postgres_cancel {
     struct task task;
     struct postgres_cancel *next;
     struct loop *loop;
-    PGcancel *request;
+    const struct postgres_connector *server;
+    int32_t process;                            /* of the server, whose statement is given up */
     void (*returned)(struct postgres_cancel *); /* on the loop; frees it */
     void *context;                              /* NULL: nobody waits any more */
 };

@@ -34,7 +34,7 @@ def guard(setup):
 def many_gets_of_a_cold_key_make_one_read(kind):
     with Setup(kind, namespace_options="coalesce_reads: true") as s:
         s.call(KV + "Set", "far", key=b"cold", value=b"v" * 100, timeout=20)
-        s.relay.set(down={"delay_ms": 1000})
+        s.relay.set(down={"delay_ms": 300})
         before = guard(s)
         answers = many_gets(s.proxy.listen, b"cold")
         after = guard(s)

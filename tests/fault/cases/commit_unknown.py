@@ -48,9 +48,9 @@ def an_idempotency_key_makes_a_write_safe_to_repeat(kind):
     """The answers to the first attempts are lost; the write was done, once: the second attempt answers with the first one's result."""
     with Setup(kind, namespace_options=SETTINGS + ", retry: {max_attempts: 10}") as s:
         s.call(KV + "Set", "far", key=b"c", value=b"before", timeout=20)
-        s.relay.set(cut_on_answer=0.5)
+        s.relay.set(cut_on_answer=0.1)
         results = {}
-        for n in range(20):
+        for n in range(60):
             key = b"c%d" % n
             status, reason, _ = outcome(s.call, KV + "Set", "far", key=key, value=b"after", if_version=b"", timeout=20,
                                         metadata=(("prism-idempotency-key", "once-%d" % n),))

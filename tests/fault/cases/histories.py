@@ -8,6 +8,7 @@ from harness.api import ROOT
 from harness.case import check, same
 from world import SCALE, Setup, on_backends
 
+LINEARIZABLE = ("redis",)
 HISTORIES, OPERATIONS = 40, 800
 SETTINGS = "breaker: {failures: 0}, retry: {max_attempts: 3, budget_percent: 100}"
 
@@ -41,19 +42,19 @@ def expect_trouble(result, troubles):
     check(troubles >= 3 and result["unanswered"] + result["not_executed"] > 0, (troubles, result))
 
 
-@on_backends()
+@on_backends(*LINEARIZABLE)
 def connections_are_reset(kind):
     with Setup(kind, namespace_options=SETTINGS) as s:
         expect_trouble(*histories_during(s, 1000, lambda n: s.relay.cut("rst", part=(n % 2 + 1) / 2)))
 
 
-@on_backends()
+@on_backends(*LINEARIZABLE)
 def answers_are_lost(kind):
     with Setup(kind, namespace_options=SETTINGS) as s:
         expect_trouble(*histories_during(s, 2000, lambda n: s.relay.set(cut_on_answer=(0.02, 0)[n % 2])))
 
 
-@on_backends()
+@on_backends(*LINEARIZABLE)
 def it_is_cut_off_and_comes_back(kind):
     with Setup(kind, namespace_options=SETTINGS) as s:
         def trouble(n):
@@ -65,7 +66,7 @@ def it_is_cut_off_and_comes_back(kind):
         expect_trouble(*histories_during(s, 3000, trouble, 2))
 
 
-@on_backends()
+@on_backends(*LINEARIZABLE)
 def it_is_killed_and_started_again(kind):
     """Acknowledged is on the disk: Redis with appendfsync always, PostgreSQL as it comes."""
     with Setup(kind, namespace_options=SETTINGS) as s:

@@ -59,6 +59,24 @@ TEST(an_error_without_context_carries_its_name)
     arena_fini(&arena);
 }
 
+/* A backend may put any bytes into its messages; a client would refuse a status whose strings are not UTF-8. */
+TEST(words_that_are_not_utf8_are_made_so)
+{
+    struct arena arena;
+    struct diag d, back;
+    struct slice bytes;
+    arena_init(&arena, 1 << 20);
+    diag_init(&d, &arena);
+    diag_init(&back, &arena);
+    diag_set(&d, ERR_BACKEND_UNREACHABLE, "the server says \xce\xff, not \xc3\xa9");
+    diag_meta(&d, "detail", "\x80");
+    CHECK(status_encode(&arena, ERR_BACKEND_UNREACHABLE, &d, &bytes));
+    CHECK_ERR(status_decode(bytes, &back), OK);
+    CHECK_STR(diag_message(&back), "the server says ??, not \xc3\xa9");
+    CHECK_STR(back.metadata->value, "?");
+    arena_fini(&arena);
+}
+
 TEST(garbage_is_no_status)
 {
     struct arena arena;
