@@ -280,6 +280,17 @@ static void reset_stream(struct redis_connection *c)
     resp_init(&c->parser, c->access->limits);
 }
 
+/* Without a word to anybody but its requests: where nothing has gone wrong. */
+static void close_quietly(struct redis_connection *c, enum err unwritten)
+{
+    if (c->state == REDIS_OPEN)
+        count(&c->access->counters->connections, -1);
+    lose_all(c, unwritten);
+    reset_stream(c);
+    let_go(c);
+    c->state = REDIS_CLOSED;
+}
+
 /* It is closed, and whole, before the first request is done: that one may submit the next. */
 static void close_with(struct redis_connection *c, enum err e, const char *why)
 {
@@ -287,12 +298,7 @@ static void close_with(struct redis_connection *c, enum err e, const char *why)
     char words[REDIS_WHY_BYTES];
     snprintf(words, sizeof words, "%.150s: %.150s", c->address, why);
     memcpy(c->why, words, sizeof words);
-    if (was_open)
-        count(&c->access->counters->connections, -1);
-    lose_all(c, e == ERR_BACKEND_LOST ? ERR_BACKEND_UNREACHABLE : e);
-    reset_stream(c);
-    let_go(c);
-    c->state = REDIS_CLOSED;
+    close_quietly(c, e == ERR_BACKEND_LOST ? ERR_BACKEND_UNREACHABLE : e);
     c->failures = was_open ? 0 : c->failures + 1;
     c->retry_ns = was_open ? 0 : loop_now_ns(c->loop) + backoff_ns(c);
     c->last_error = e;
@@ -303,16 +309,12 @@ static void close_with(struct redis_connection *c, enum err e, const char *why)
     finish_lost(c);
 }
 
-void redis_connection_drop(struct redis_connection *c, const char *why)
-{
-    if (c->state != REDIS_CLOSED)
-        close_with(c, ERR_BACKEND_LOST, why);
-}
-
 void redis_connection_fini(struct redis_connection *c)
 {
     c->on_lost = NULL;
-    redis_connection_drop(c, "the backend is closed");
+    snprintf(c->why, sizeof c->why, "the backend is closed");
+    close_quietly(c, ERR_BACKEND_UNREACHABLE);
+    finish_lost(c);
     assert(!c->flush_due && redis_connection_is_idle(c));
     mem_free(c->slots);
     resp_fini(&c->parser);
@@ -531,7 +533,10 @@ static void on_closed(void *context, struct conn *conn, enum err e, const struct
     struct redis_connection *c = link->owner;
     (void)conn;
     link->conn = NULL;
-    if (c) {
+    bool by_itself = c && c->state == REDIS_OPEN && e == OK && redis_connection_is_idle(c);
+    if (by_itself) {
+        close_quietly(c, ERR_BACKEND_UNREACHABLE); /* a server that closes idle connections (timeout) */
+    } else if (c) {
         bool was_open = c->state == REDIS_OPEN;
         const char *why = diag && diag->message ? diag->message : e ? err_row(e)->text : "closed by the server";
         close_with(c, was_open ? ERR_BACKEND_LOST : e == ERR_TLS ? ERR_BACKEND_DENIED : ERR_BACKEND_UNREACHABLE, why);

@@ -113,8 +113,6 @@ void redis_connection_fini(struct redis_connection *);
 void redis_submit(struct redis_connection *, struct redis_request *);
 /* The request is never done any more, and its memory is the caller's. In any state. */
 void redis_request_cancel(struct redis_request *);
-/* Closes the socket: for commands that wait at the server and are no longer wanted. */
-void redis_connection_drop(struct redis_connection *, const char *why);
 static inline bool redis_connection_is_idle(const struct redis_connection *c)
 {
     return c->head == c->tail && !c->waiting.count && !c->lost.count;

@@ -51,6 +51,13 @@ void redis_watch_leave(struct redis_watcher *w, struct redis_watched *x)
         x->next->prev = x->prev;
 }
 
+static void disconnect(struct redis_watcher *w)
+{
+    if (w->has_connection)
+        redis_connection_fini(&w->connection);
+    w->has_connection = false;
+}
+
 void redis_watchers_free(struct redis_local *l)
 {
     while (l->watchers) {
@@ -60,8 +67,7 @@ void redis_watchers_free(struct redis_local *l)
         if (w->renewal)
             redis_command_cancel(w->renewal);
         timer_stop(l->loop, &w->timer);
-        if (w->has_connection)
-            redis_connection_fini(&w->connection);
+        disconnect(w);
         arena_fini(&w->arena);
         mem_free(w);
     }
@@ -138,10 +144,12 @@ static void read_answered(struct redis_request *request, const struct redis_outc
         return;
     }
     take_entries(w, o->reply);
-    if (w->first)
+    if (w->first) {
         renew(w);
-    else
-        w->state = REDIS_WATCH_IDLE;
+        return;
+    }
+    w->state = REDIS_WATCH_IDLE;
+    disconnect(w);
 }
 
 static enum err make_request(struct redis_watcher *w)
@@ -177,8 +185,7 @@ static void read_on(struct redis_watcher *w)
         return;
     }
     if (!is_connected_to(w, node)) {
-        if (w->has_connection)
-            redis_connection_fini(&w->connection);
+        disconnect(w);
         redis_connection_init(&w->connection, &l->backend->access, l->loop, node->fast.address);
         w->connection.block_ms = BLOCK_MS;
         w->has_connection = true;

@@ -78,6 +78,23 @@ TEST(a_write_that_was_not_sent_is_not_lost)
     fixture_fini(&f);
 }
 
+/* As servers do with clients that have said nothing for their `timeout`. */
+TEST(a_connection_that_is_closed_while_idle_is_no_failure)
+{
+    struct fixture f;
+    char command[160];
+    fixture_begin(&f);
+    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
+    snprintf(command, sizeof command, "redis-cli -s %s client kill type normal > /dev/null", f.socket);
+    CHECK(system(command) == 0);
+    while (fixture_stat(&f, "connections") > 0)
+        loop_turn(f.loop, false);
+    CHECK_EQ(fixture_stat(&f, "errors"), 0);
+    CHECK_ERR(driver_redis.probe(f.ns.backend, &f.diag), OK);
+    CHECK_SLICE(fixture_get(&f, "a")->value, SLICE("1"));
+    fixture_fini(&f);
+}
+
 TEST(a_cancelled_call_ends_at_once_and_others_get_their_answers)
 {
     struct fixture f;
