@@ -106,6 +106,21 @@ def free_port():
         return s.getsockname()[1]
 
 
+def _await_end(pids):
+    """Until they are gone: a server does not start while a child of the one before has its memory."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until and any(_runs(pid) for pid in pids):
+        time.sleep(0.005)
+
+
+def _runs(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class Postgres:
     def __init__(self, tls=False, settings=None, port=None):
         self.tls, self.port = tls, port or free_port()
@@ -189,12 +204,14 @@ class Postgres:
         if self.process is None:
             return None
         self.resume()
+        children = self._processes()[1:]
         if how == "kill":
             self._signal_all(signal.SIGKILL)
         elif self.process.poll() is None:
             self.process.send_signal(STOP_SIGNALS[how])
         code = self.process.wait(timeout=60)
         self.process = None
+        _await_end(children)
         return code
 
     def restart(self, how="fast"):
