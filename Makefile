@@ -122,8 +122,10 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 # Whatever lies outside src/ may include generated headers: these are made first.
 OUTER_SRC := $(shell find tests bench tooling -name '*.c')
 $(sort $(OUTER_SRC:%.c=$(B)/obj/%.o) $(OUTER_SRC:%.c=$(ROOT)/obj/%.o)): | $(GEN_STAMP)
-# What several of them share: all other files of tests/unit.
-UNIT_AID_SRC := $(filter-out tests/unit/harness.c,$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort)) \
+# What several of them share: all other files of tests/unit; those in a driver's folder are for its tests alone.
+DRIVER_AID_SRC := $(foreach f,$(wildcard tests/unit/drivers/*/*.c),$(if $(filter test_%,$(notdir $f)),,$f))
+$(foreach f,$(DRIVER_AID_SRC),$(eval $(filter $(B)/unit/$(patsubst tests/unit/%,%,$(dir $f))%,$(UNIT_BIN)): $(f:%.c=$(B)/obj/%.o)))
+UNIT_AID_SRC := $(filter-out tests/unit/harness.c $(DRIVER_AID_SRC),$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort)) \
                 $(wildcard tests/proof/linear*.c) tests/proof/snapshot.c
 UNIT_AID := $(B)/libunit.a
 $(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
@@ -131,7 +133,7 @@ $(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
 	ar rcs $@ $^
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/obj/tests/unit/harness.o $(UNIT_AID) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS)
 # AREAS="base pb": only those folders of tests/unit; SKIP="pb/test_json": without these.
 UNIT_RUN := $(filter-out $(SKIP:%=$(B)/unit/%),$(if $(AREAS),$(filter $(AREAS:%=$(B)/unit/%/%),$(UNIT_BIN)),$(UNIT_BIN)))
 .PHONY: unit

@@ -24,12 +24,24 @@ struct redis_command *redis_command_new(struct redis_local *local, struct arena 
     return c;
 }
 
-void redis_command_script(struct redis_command *c, enum redis_script_id id, int64_t now_ms)
+static void begin_script(struct redis_command *c, enum redis_script_id id)
 {
     c->script = &c->local->backend->scripts[id];
     resp_put(&c->words, SLICE("EVALSHA"));
     resp_put(&c->words, slice_str(c->script->sha));
     resp_put(&c->words, SLICE("2"));
+}
+
+void redis_command_put(struct redis_command *c, struct slice value_name)
+{
+    begin_script(c, REDIS_PUT);
+    resp_put(&c->words, c->bucket->snapshots);
+    resp_put(&c->words, value_name);
+}
+
+void redis_command_script(struct redis_command *c, enum redis_script_id id, int64_t now_ms)
+{
+    begin_script(c, id);
     resp_put(&c->words, c->bucket->root);
     resp_put(&c->words, c->bucket->index);
     resp_put_integer(&c->words, now_ms);

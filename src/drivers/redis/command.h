@@ -37,6 +37,8 @@ struct redis_command *redis_command_new(struct redis_local *, struct arena *, st
                                         redis_command_fn *done, void *owner);
 /* Words follow by resp_put(&command->words, …). */
 void redis_command_script(struct redis_command *, enum redis_script_id, int64_t now_ms);
+/* REDIS_PUT of a value: its own words follow. */
+void redis_command_put(struct redis_command *, struct slice value_name);
 void redis_send(struct redis_command *);
 void redis_command_cancel(struct redis_command *);
 

@@ -52,16 +52,20 @@ static enum err make_put(struct write_operation *o)
     struct redis_operation *operation = &o->operation;
     const struct kv_write *write = &o->write;
     struct arena *arena = operation->call->arena;
-    struct redis_part *p =
-        redis_part_script(operation, redis_bucket_of(&operation->backend->layout, write->key), REDIS_PUT);
-    struct slice packed, ttl = redis_ttl(write->expires_ms, operation->now_ms, arena);
-    enum err e = p && ttl.data ? redis_pack_next(&operation->backend->versions, write, arena, &packed) : ERR_NOMEM;
-    if (e)
-        return e;
-    resp_put(&p->command->words, write->key);
+    const struct redis_layout *layout = &operation->backend->layout;
+    struct slice name, packed;
+    enum err e = redis_value_name(layout, write->key, arena, &name);
+    if (!e)
+        e = redis_pack_next(&operation->backend->versions, write, arena, &packed);
+    struct redis_part *p = e ? NULL : redis_part_new(operation, redis_bucket_of(layout, write->key));
+    if (!p)
+        return e ? e : ERR_NOMEM;
+    redis_command_put(p->command, name);
     resp_put(&p->command->words, packed);
-    resp_put(&p->command->words, ttl);
-    resp_put_integer(&p->command->words, write->expires_ms);
+    if (write->expires_ms != KV_NEVER) {
+        resp_put_integer(&p->command->words, redis_ttl_ms(write->expires_ms, operation->now_ms));
+        resp_put_integer(&p->command->words, write->expires_ms);
+    }
     o->version = redis_version_of(packed);
     return OK;
 }

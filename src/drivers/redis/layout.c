@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "data/siphash.h"
+#include "drivers/redis/resp.h"
 
 enum { FORM = 1, VERSION_AT = 1, EXPIRY_AT = 17, TAGS_AT = 25 };
 
@@ -41,9 +42,11 @@ static enum err make_bucket(struct arena *arena, const char *prefix, const char 
     const char *root = count == 1 ? arena_printf(arena, "{%s:%s}", prefix, name)
                                   : arena_printf(arena, "{%s:%s:%u}", prefix, name, number);
     const char *index = root ? arena_printf(arena, "%s:i", root) : NULL;
-    if (!index)
+    const char *snapshots = index ? arena_printf(arena, "%s:t", root) : NULL;
+    if (!snapshots)
         return ERR_NOMEM;
-    *bucket = (struct redis_bucket){slice_str(root), slice_str(index), redis_slot_of(slice_str(root))};
+    *bucket =
+        (struct redis_bucket){slice_str(root), slice_str(index), slice_str(snapshots), redis_slot_of(slice_str(root))};
     return OK;
 }
 
@@ -155,10 +158,14 @@ enum err redis_unpack(struct slice packed, struct slice key, struct kv_item *ret
     return OK;
 }
 
+int64_t redis_ttl_ms(int64_t expires_ms, int64_t now_ms)
+{
+    return expires_ms > now_ms ? expires_ms - now_ms : 1;
+}
+
 struct slice redis_ttl(int64_t expires_ms, int64_t now_ms, struct arena *arena)
 {
     if (expires_ms == KV_NEVER)
         return SLICE("");
-    int64_t ttl_ms = expires_ms > now_ms ? expires_ms - now_ms : 1;
-    return slice_str(arena_printf(arena, "%lld", (long long)ttl_ms));
+    return resp_decimal(arena, redis_ttl_ms(expires_ms, now_ms));
 }

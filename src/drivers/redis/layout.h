@@ -16,8 +16,9 @@
 enum { REDIS_SLOTS = 16384, REDIS_VERSION_BYTES = 16, REDIS_HEAD_BYTES = 29, REDIS_STAMP_BYTES = 8 };
 
 struct redis_bucket {
-    struct slice root;  /* "{prism:orders:7}" */
-    struct slice index; /* "{prism:orders:7}:i" */
+    struct slice root;      /* "{prism:orders:7}" */
+    struct slice index;     /* "{prism:orders:7}:i" */
+    struct slice snapshots; /* "{prism:orders:7}:t" */
     uint16_t slot;
 };
 
@@ -56,6 +57,8 @@ enum err redis_unpack(struct slice packed, struct slice key, struct kv_item *ret
 /* An expiry as it stands in a packed value. */
 void redis_stamp(int64_t expires_ms, uint8_t out[REDIS_STAMP_BYTES]);
 /* Time to live as an argument of SET PX: milliseconds, at least 1; empty for KV_NEVER. In the arena; NULL data: out of memory. */
+/* Milliseconds from now on, at least 1. */
+int64_t redis_ttl_ms(int64_t expires_ms, int64_t now_ms);
 struct slice redis_ttl(int64_t expires_ms, int64_t now_ms, struct arena *);
 
 #endif

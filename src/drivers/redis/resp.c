@@ -282,11 +282,27 @@ void resp_put(struct resp_command *c, struct slice word)
     c->bytes += word.size + LENGTH_DIGITS + 5;
 }
 
+struct slice resp_decimal(struct arena *arena, int64_t value)
+{
+    enum { SIZE = 20 };
+    uint8_t *text = arena_alloc(arena, SIZE);
+    if (!text)
+        return SLICE_EMPTY;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    unsigned at = SIZE;
+    do
+        text[--at] = (uint8_t)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        text[--at] = '-';
+    return slice_of(text + at, SIZE - at);
+}
+
 void resp_put_integer(struct resp_command *c, int64_t value)
 {
-    char *text = arena_printf(c->arena, "%lld", (long long)value);
-    c->failed |= !text;
-    resp_put(c, slice_str(text));
+    struct slice text = resp_decimal(c->arena, value);
+    c->failed |= !text.data;
+    resp_put(c, text);
 }
 
 static uint8_t *put_length(uint8_t *at, char kind, size_t n)

@@ -77,6 +77,8 @@ struct resp_command {
 };
 void resp_command_init(struct resp_command *, struct arena *);
 void resp_put(struct resp_command *, struct slice word); /* borrowed until finish */
+/* As text, in the arena; empty where memory is out. */
+struct slice resp_decimal(struct arena *, int64_t);
 void resp_put_integer(struct resp_command *, int64_t);
 /* ERR_NOMEM: of any step before. */
 enum err resp_command_finish(struct resp_command *, struct slice *ret_bytes) __attribute__((warn_unused_result));

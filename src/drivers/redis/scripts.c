@@ -99,17 +99,19 @@ static const char prelude[] =
     "end\n";
 
 /* The short way of a Set that has no comparison and no idempotency key: what most writes are. It begins without the prelude, which
- * costs the server more than all of this. ARGV: now, key, packed, time to live, when it expires.
+ * costs the server more than all of this. Its keys are the bucket's :t, which seldom exists, and the value's name, from which the rest is
+ * cut; its ARGV packed, and where the value expires the time to live and when.
  * Answer: 1; or 0 and nothing was done, where snapshots are open or a new key expires (apply sweeps): the long way then. */
-static const char put[] = "local root, key, packed, ttl = KEYS[1], ARGV[2], ARGV[3], ARGV[4]\n"
-                          "local name = root..':k:'..key\n"
-                          "if redis.call('EXISTS', root..':t') == 1 then return 0 end\n"
-                          "if ttl ~= '' then\n"
-                          "  if not redis.call('SET', name, packed, 'XX', 'PX', ttl) then return 0 end\n"
-                          "  redis.call('ZADD', root..':e', ARGV[5], key)\n"
+static const char put[] = "local name, packed = KEYS[2], ARGV[1]\n"
+                          "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end\n"
+                          "if ARGV[2] then\n"
+                          "  if not redis.call('SET', name, packed, 'XX', 'PX', ARGV[2]) then return 0 end\n"
+                          "  local root = string.sub(KEYS[1], 1, -2)\n"
+                          "  redis.call('ZADD', root..'e', ARGV[3], string.sub(name, #root + 3))\n"
                           "elseif not redis.call('SET', name, packed, 'XX') then\n"
                           "  redis.call('SET', name, packed)\n"
-                          "  redis.call('ZADD', KEYS[2], 0, key)\n"
+                          "  local root = string.sub(KEYS[1], 1, -2)\n"
+                          "  redis.call('ZADD', root..'i', 0, string.sub(name, #root + 3))\n"
                           "end\n"
                           "return 1\n";
 
