@@ -1,13 +1,13 @@
 #include "../model.h"
 #include "base/mem.h"
-#include "fixture.h"
+#include "redis_fixture.h"
 
 /* An empty database on a server that is started once for each run of a script. */
 static void begin(struct model_place *place)
 {
     struct fixture *f = mem_alloc(sizeof *f);
     CHECK(f != NULL);
-    fixture_begin(f);
+    redis_fixture_begin(f);
     place->ns = &f->ns;
     place->loop = f->loop;
     place->own = f;
@@ -17,8 +17,8 @@ static void end(struct model_place *place)
 {
     struct fixture *f = place->own;
     if (!place->failed)
-        CHECK_EQ(fixture_stat(f, "transactions_open"), 0);
-    fixture_fini(f);
+        CHECK_EQ(redis_fixture_stat(f, "transactions_open"), 0);
+    redis_fixture_fini(f);
     mem_free(f);
 }
 
@@ -27,8 +27,8 @@ static void reopen(struct model_place *place, bool crash)
 {
     struct fixture *f = place->own;
     (void)crash;
-    fixture_close(f);
-    CHECK_ERR(fixture_open(f), OK);
+    redis_fixture_close(f);
+    CHECK_ERR(redis_fixture_open(f), OK);
 }
 
 static const struct model_subject redis = {

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "data/keyvalue.h"
 #include "data/list.h"
-#include "fixture.h"
 #include "google/protobuf/duration.pb.h"
+#include "redis_fixture.h"
 
 static const struct keyvalue_set_request set_a = {.key = SLICE("a"), .value = SLICE("1")};
 static const struct keyvalue_get_request get_a = {.key = SLICE("a")};
@@ -15,67 +15,67 @@ static const struct keyvalue_get_request get_a = {.key = SLICE("a")};
 TEST(opening_needs_no_server)
 {
     struct fixture f;
-    fixture_init(&f);
-    fixture_server_stop(&f);
-    CHECK_ERR(fixture_open(&f), OK);
+    redis_fixture_init(&f);
+    redis_fixture_server_stop(&f);
+    CHECK_ERR(redis_fixture_open(&f), OK);
     CHECK_ERR(driver_redis.probe(f.ns.backend, &f.diag), OK);
-    CHECK_ERR(fixture_set(&f, "a", "1"), ERR_BACKEND_UNREACHABLE);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), ERR_BACKEND_UNREACHABLE);
     CHECK_ERR(driver_redis.probe(f.ns.backend, &f.diag), ERR_BACKEND_UNREACHABLE);
-    CHECK_EQ(fixture_stat(&f, "connections"), 0);
-    CHECK_EQ(fixture_stat(&f, "waiting"), 0);
-    fixture_fini(&f);
+    CHECK_EQ(redis_fixture_stat(&f, "connections"), 0);
+    CHECK_EQ(redis_fixture_stat(&f, "waiting"), 0);
+    redis_fixture_fini(&f);
 }
 
 TEST(the_server_comes_back)
 {
     struct fixture f;
-    fixture_begin(&f);
-    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
-    fixture_server_stop(&f);
-    enum err e = fixture_set(&f, "a", "2");
+    redis_fixture_begin(&f);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), OK);
+    redis_fixture_server_stop(&f);
+    enum err e = redis_fixture_set(&f, "a", "2");
     CHECK(e == ERR_BACKEND_LOST || e == ERR_BACKEND_UNREACHABLE);
-    CHECK_ERR(fixture_set(&f, "a", "2"), ERR_BACKEND_UNREACHABLE);
-    fixture_server_start(&f);
-    while (fixture_set(&f, "b", "3") == ERR_BACKEND_UNREACHABLE)
+    CHECK_ERR(redis_fixture_set(&f, "a", "2"), ERR_BACKEND_UNREACHABLE);
+    redis_fixture_server_start(&f);
+    while (redis_fixture_set(&f, "b", "3") == ERR_BACKEND_UNREACHABLE)
         loop_turn(f.loop, false);
     CHECK_ERR(f.call.err, OK);
-    CHECK_SLICE(fixture_get(&f, "a")->value, SLICE("1"));
-    CHECK(fixture_stat(&f, "reconnects") >= 1);
-    fixture_fini(&f);
+    CHECK_SLICE(redis_fixture_get(&f, "a")->value, SLICE("1"));
+    CHECK(redis_fixture_stat(&f, "reconnects") >= 1);
+    redis_fixture_fini(&f);
 }
 
 /* Stopped, the server takes bytes and says nothing: what was written may have been executed. */
 TEST(a_write_that_was_sent_is_lost)
 {
     struct fixture f;
-    fixture_begin(&f);
-    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
+    redis_fixture_begin(&f);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), OK);
     kill(f.server, SIGSTOP);
     fake_call_start(&f.call, METHOD_KEYVALUE_BASIC_SET, &set_a);
-    while (fixture_stat(&f, "in_flight") == 0)
+    while (redis_fixture_stat(&f, "in_flight") == 0)
         loop_turn(f.loop, false);
-    fixture_server_stop(&f);
+    redis_fixture_server_stop(&f);
     fake_call_finish(&f.call);
     CHECK_ERR(f.call.err, ERR_BACKEND_LOST);
-    CHECK_EQ(fixture_stat(&f, "in_flight"), 0);
-    fixture_fini(&f);
+    CHECK_EQ(redis_fixture_stat(&f, "in_flight"), 0);
+    redis_fixture_fini(&f);
 }
 
 /* It waits for the greeting to be answered: certainly nothing was done. */
 TEST(a_write_that_was_not_sent_is_not_lost)
 {
     struct fixture f;
-    fixture_begin(&f);
+    redis_fixture_begin(&f);
     kill(f.server, SIGSTOP);
     fake_call_start(&f.call, METHOD_KEYVALUE_BASIC_SET, &set_a);
-    while (fixture_stat(&f, "in_flight") == 0)
+    while (redis_fixture_stat(&f, "in_flight") == 0)
         loop_turn(f.loop, false);
-    CHECK_EQ(fixture_stat(&f, "waiting"), 1);
-    fixture_server_stop(&f);
+    CHECK_EQ(redis_fixture_stat(&f, "waiting"), 1);
+    redis_fixture_server_stop(&f);
     fake_call_finish(&f.call);
     CHECK_ERR(f.call.err, ERR_BACKEND_UNREACHABLE);
-    CHECK_EQ(fixture_stat(&f, "waiting"), 0);
-    fixture_fini(&f);
+    CHECK_EQ(redis_fixture_stat(&f, "waiting"), 0);
+    redis_fixture_fini(&f);
 }
 
 /* As servers do with clients that have said nothing for their `timeout`. */
@@ -83,16 +83,16 @@ TEST(a_connection_that_is_closed_while_idle_is_no_failure)
 {
     struct fixture f;
     char command[160];
-    fixture_begin(&f);
-    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
+    redis_fixture_begin(&f);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), OK);
     snprintf(command, sizeof command, "redis-cli -s %s client kill type normal > /dev/null", f.socket);
     CHECK(system(command) == 0);
-    while (fixture_stat(&f, "connections") > 0)
+    while (redis_fixture_stat(&f, "connections") > 0)
         loop_turn(f.loop, false);
-    CHECK_EQ(fixture_stat(&f, "errors"), 0);
+    CHECK_EQ(redis_fixture_stat(&f, "errors"), 0);
     CHECK_ERR(driver_redis.probe(f.ns.backend, &f.diag), OK);
-    CHECK_SLICE(fixture_get(&f, "a")->value, SLICE("1"));
-    fixture_fini(&f);
+    CHECK_SLICE(redis_fixture_get(&f, "a")->value, SLICE("1"));
+    redis_fixture_fini(&f);
 }
 
 TEST(a_cancelled_call_ends_at_once_and_others_get_their_answers)
@@ -100,14 +100,14 @@ TEST(a_cancelled_call_ends_at_once_and_others_get_their_answers)
     struct fixture f;
     enum { CALLS = 8 };
     struct fake_call calls[CALLS];
-    fixture_begin(&f);
-    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
+    redis_fixture_begin(&f);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), OK);
     kill(f.server, SIGSTOP);
     for (int i = 0; i < CALLS; i++) {
         fake_call_init(&calls[i], &f.ns, f.loop);
         fake_call_start(&calls[i], METHOD_KEYVALUE_BASIC_GET, &get_a);
         if (i == CALLS / 2)
-            while (fixture_stat(&f, "in_flight") == 0)
+            while (redis_fixture_stat(&f, "in_flight") == 0)
                 loop_turn(f.loop, false);
     }
     for (int i = 0; i < CALLS; i += 2) {
@@ -120,10 +120,10 @@ TEST(a_cancelled_call_ends_at_once_and_others_get_their_answers)
         CHECK_ERR(calls[i].err, OK);
         CHECK_SLICE(((const struct keyvalue_get_response *)calls[i].messages[0])->value, SLICE("1"));
     }
-    CHECK_SLICE(fixture_get(&f, "a")->value, SLICE("1"));
+    CHECK_SLICE(redis_fixture_get(&f, "a")->value, SLICE("1"));
     for (int i = 0; i < CALLS; i++)
         fake_call_fini(&calls[i]);
-    fixture_fini(&f);
+    redis_fixture_fini(&f);
 }
 
 /* The value has left the list when its caller goes: it is put back where it was. */
@@ -133,12 +133,12 @@ TEST(a_value_for_a_caller_who_is_gone_goes_back)
     struct slice values[] = {SLICE("first"), SLICE("second")};
     struct list_push_right_request push = {.key = SLICE("l"), .values = {.items = values, .count = 2}};
     struct list_blocking_pop_left_request pop = {.key = SLICE("l")};
-    fixture_begin(&f);
+    redis_fixture_begin(&f);
     fake_call(&f.call, METHOD_LIST_BASIC_PUSH_RIGHT, &push);
     CHECK_ERR(f.call.err, OK);
     kill(f.server, SIGSTOP);
     fake_call_start(&f.call, METHOD_LIST_BLOCKING_BLOCKING_POP_LEFT, &pop);
-    while (fixture_stat(&f, "in_flight") == 0)
+    while (redis_fixture_stat(&f, "in_flight") == 0)
         loop_turn(f.loop, false);
     call_cancel(&f.call.call);
     kill(f.server, SIGCONT);
@@ -148,41 +148,41 @@ TEST(a_value_for_a_caller_who_is_gone_goes_back)
         fake_call(&f.call, METHOD_LIST_RANGE_GET_RANGE, &(struct list_get_range_request){.key = SLICE("l"), .end = -1});
     CHECK_EQ(range->values.count, 2);
     CHECK_SLICE(PB_AT(range->values, struct slice, 0), SLICE("first"));
-    fixture_fini(&f);
+    redis_fixture_fini(&f);
 }
 
 TEST(a_late_call_is_not_sent)
 {
     struct fixture f;
-    fixture_begin(&f);
+    redis_fixture_begin(&f);
     f.call.deadline_ns = 1;
-    CHECK_ERR(fixture_set(&f, "a", "1"), ERR_DEADLINE_EXCEEDED);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), ERR_DEADLINE_EXCEEDED);
     f.call.deadline_ns = 0;
-    CHECK(fixture_get(&f, "a") == NULL);
-    fixture_fini(&f);
+    CHECK(redis_fixture_get(&f, "a") == NULL);
+    redis_fixture_fini(&f);
 }
 
 TEST(a_silent_server_is_given_up)
 {
     struct fixture f;
-    fixture_init(&f);
+    redis_fixture_init(&f);
     f.options.command_timeout = &(struct google_protobuf_duration){.nanos = 50000000};
-    CHECK_ERR(fixture_open(&f), OK);
-    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
+    CHECK_ERR(redis_fixture_open(&f), OK);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), OK);
     kill(f.server, SIGSTOP);
-    CHECK_ERR(fixture_set(&f, "a", "2"), ERR_BACKEND_LOST);
+    CHECK_ERR(redis_fixture_set(&f, "a", "2"), ERR_BACKEND_LOST);
     CHECK(strstr(diag_message(&f.call.call.diag), "command_timeout") != NULL);
-    fixture_fini(&f);
+    redis_fixture_fini(&f);
 }
 
 TEST(a_scan_may_be_cancelled_between_pages)
 {
     struct fixture f;
     char key[16];
-    fixture_begin(&f);
+    redis_fixture_begin(&f);
     for (int i = 0; i < 50; i++) {
         snprintf(key, sizeof key, "k%02d", i);
-        CHECK_ERR(fixture_set(&f, key, "v"), OK);
+        CHECK_ERR(redis_fixture_set(&f, key, "v"), OK);
     }
     struct keyvalue_scan_request scan = {.page_size = 10};
     f.call.hold = true;
@@ -194,31 +194,31 @@ TEST(a_scan_may_be_cancelled_between_pages)
     fake_call(&f.call, METHOD_KEYVALUE_SCAN_SCAN, &scan);
     CHECK_ERR(f.call.err, OK);
     CHECK_EQ(f.call.count, 5);
-    fixture_fini(&f);
+    redis_fixture_fini(&f);
 }
 
 TEST(an_expired_value_is_there_for_nobody)
 {
     struct fixture f;
-    fixture_begin(&f);
+    redis_fixture_begin(&f);
     struct keyvalue_set_request r = {
         .key = SLICE("t"), .value = SLICE("v"), .ttl = &(struct google_protobuf_duration){.nanos = 30000000}};
     fake_call(&f.call, METHOD_KEYVALUE_BASIC_SET, &r);
     CHECK_ERR(f.call.err, OK);
-    while (fixture_get(&f, "t"))
+    while (redis_fixture_get(&f, "t"))
         loop_turn(f.loop, false);
     const struct keyvalue_count_response *count =
         fake_call(&f.call, METHOD_KEYVALUE_SCAN_COUNT, &(struct keyvalue_count_request){0});
     CHECK_EQ(count->count, 0);
-    fixture_fini(&f);
+    redis_fixture_fini(&f);
 }
 
 /* Whatever cannot be allocated, the call ends, and the backend goes on. */
 TEST(calls_survive_a_lack_of_memory)
 {
     struct fixture f;
-    fixture_begin(&f);
-    CHECK_ERR(fixture_set(&f, "a", "1"), OK);
+    redis_fixture_begin(&f);
+    CHECK_ERR(redis_fixture_set(&f, "a", "1"), OK);
     for (uint64_t n = 1; n < 200; n++) {
         mem_fail_at(n, false);
         fake_call(&f.call, n % 2 ? METHOD_KEYVALUE_BASIC_GET : METHOD_KEYVALUE_SCAN_COUNT,
@@ -229,11 +229,11 @@ TEST(calls_survive_a_lack_of_memory)
             CHECK_ERR(f.call.err, ERR_NOMEM);
         if (!failed)
             break;
-        while (fixture_set(&f, "a", "1") == ERR_BACKEND_UNREACHABLE)
+        while (redis_fixture_set(&f, "a", "1") == ERR_BACKEND_UNREACHABLE)
             loop_turn(f.loop, false);
     }
-    CHECK_SLICE(fixture_get(&f, "a")->value, SLICE("1"));
-    fixture_fini(&f);
+    CHECK_SLICE(redis_fixture_get(&f, "a")->value, SLICE("1"));
+    redis_fixture_fini(&f);
 }
 
 static void count_step(void *context, const char *step, uint64_t took_ns)
@@ -246,12 +246,12 @@ TEST(the_test_tells_its_steps)
 {
     struct fixture f;
     unsigned steps = 0;
-    fixture_begin(&f);
+    redis_fixture_begin(&f);
     CHECK_ERR(driver_redis.test(f.ns.backend, &f.diag, count_step, &steps), OK);
     CHECK_EQ(steps, 4);
-    fixture_server_stop(&f);
+    redis_fixture_server_stop(&f);
     steps = 0;
     CHECK_ERR(driver_redis.test(f.ns.backend, &f.diag, count_step, &steps), ERR_BACKEND_UNREACHABLE);
     CHECK_EQ(steps, 0);
-    fixture_fini(&f);
+    redis_fixture_fini(&f);
 }

@@ -20,19 +20,19 @@ struct fixture {
 };
 
 /* Folder, loop, server; nothing is opened. */
-void fixture_init(struct fixture *);
-void fixture_server_start(struct fixture *);
-void fixture_server_stop(struct fixture *); /* kill -9 */
+void redis_fixture_init(struct fixture *);
+void redis_fixture_server_start(struct fixture *);
+void redis_fixture_server_stop(struct fixture *); /* kill -9 */
 /* Opens the backend as ns.backend. */
-enum err fixture_open(struct fixture *);
-void fixture_close(struct fixture *);
-void fixture_fini(struct fixture *);
+enum err redis_fixture_open(struct fixture *);
+void redis_fixture_close(struct fixture *);
+void redis_fixture_fini(struct fixture *);
 /* init and open, which must work. */
-void fixture_begin(struct fixture *);
+void redis_fixture_begin(struct fixture *);
 
-uint64_t fixture_stat(struct fixture *, const char *name);
-enum err fixture_set(struct fixture *, const char *key, const char *value);
+uint64_t redis_fixture_stat(struct fixture *, const char *name);
+enum err redis_fixture_set(struct fixture *, const char *key, const char *value);
 /* NULL: not there. */
-const struct keyvalue_get_response *fixture_get(struct fixture *, const char *key);
+const struct keyvalue_get_response *redis_fixture_get(struct fixture *, const char *key);
 
 #endif

@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "redis_fixture.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static bool answers(const struct fixture *f)
     return ok;
 }
 
-void fixture_server_start(struct fixture *f)
+void redis_fixture_server_start(struct fixture *f)
 {
     f->server = fork();
     CHECK(f->server >= 0);
@@ -35,7 +35,7 @@ void fixture_server_start(struct fixture *f)
     }
 }
 
-void fixture_server_stop(struct fixture *f)
+void redis_fixture_server_stop(struct fixture *f)
 {
     if (!f->server)
         return;
@@ -44,7 +44,7 @@ void fixture_server_stop(struct fixture *f)
     f->server = 0;
 }
 
-void fixture_init(struct fixture *f)
+void redis_fixture_init(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     strcpy(f->folder, "/tmp/prism-redis-XXXXXX");
@@ -59,10 +59,10 @@ void fixture_init(struct fixture *f)
     diag_init(&f->diag, &f->arena);
     CHECK_ERR(loop_new(env_real(), 0, &f->loop), OK);
     fake_call_init(&f->call, &f->ns, f->loop);
-    fixture_server_start(f);
+    redis_fixture_server_start(f);
 }
 
-enum err fixture_open(struct fixture *f)
+enum err redis_fixture_open(struct fixture *f)
 {
     struct backend_open open = {.namespace_name = "test",
                                 .backend = &f->backend,
@@ -73,7 +73,7 @@ enum err fixture_open(struct fixture *f)
     return driver_redis.open(&open, &f->ns.backend);
 }
 
-void fixture_close(struct fixture *f)
+void redis_fixture_close(struct fixture *f)
 {
     if (!f->ns.backend)
         return;
@@ -82,22 +82,22 @@ void fixture_close(struct fixture *f)
     f->ns.backend = NULL;
 }
 
-void fixture_fini(struct fixture *f)
+void redis_fixture_fini(struct fixture *f)
 {
     char command[128];
-    fixture_close(f);
+    redis_fixture_close(f);
     fake_call_fini(&f->call);
     loop_free(f->loop);
     arena_fini(&f->arena);
-    fixture_server_stop(f);
+    redis_fixture_server_stop(f);
     snprintf(command, sizeof command, "rm -rf %s", f->folder);
     CHECK(system(command) == 0);
 }
 
-void fixture_begin(struct fixture *f)
+void redis_fixture_begin(struct fixture *f)
 {
-    fixture_init(f);
-    enum err e = fixture_open(f);
+    redis_fixture_init(f);
+    enum err e = redis_fixture_open(f);
     if (e)
         test_fail(__FILE__, __LINE__, "open: %s", diag_message(&f->diag));
 }
@@ -115,7 +115,7 @@ static void take_stat(void *context, const char *name, uint64_t value)
         *w = (struct wanted){name, value, true};
 }
 
-uint64_t fixture_stat(struct fixture *f, const char *name)
+uint64_t redis_fixture_stat(struct fixture *f, const char *name)
 {
     struct wanted w = {.name = name};
     driver_redis.stats(f->ns.backend, take_stat, &w);
@@ -123,14 +123,14 @@ uint64_t fixture_stat(struct fixture *f, const char *name)
     return w.value;
 }
 
-enum err fixture_set(struct fixture *f, const char *key, const char *value)
+enum err redis_fixture_set(struct fixture *f, const char *key, const char *value)
 {
     struct keyvalue_set_request r = {.key = slice_str(key), .value = slice_str(value)};
     fake_call(&f->call, METHOD_KEYVALUE_BASIC_SET, &r);
     return f->call.err;
 }
 
-const struct keyvalue_get_response *fixture_get(struct fixture *f, const char *key)
+const struct keyvalue_get_response *redis_fixture_get(struct fixture *f, const char *key)
 {
     struct keyvalue_get_request r = {.key = slice_str(key)};
     const struct keyvalue_get_response *response = fake_call(&f->call, METHOD_KEYVALUE_BASIC_GET, &r);
