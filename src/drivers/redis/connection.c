@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-enum { SLOTS_MIN = 64, WRITE_PARTS = 64 };
+enum { WRITE_PARTS = 64 };
 
 /* A socket's side of a connection: lives until on_closed, which may come after the connection has gone. */
 struct redis_link {
@@ -19,6 +19,7 @@ struct redis_link {
 };
 
 static void on_stall(struct timer *timer);
+static void close_with(struct redis_connection *, enum err, const char *why);
 
 void redis_connection_init(struct redis_connection *c, const struct redis_access *access, struct loop *loop,
                            const char *address)
@@ -45,33 +46,17 @@ static void tell_health(struct redis_connection *c, enum err e, const char *why)
 
 /* --- requests that wait ------------------------------------------------------------------------------------------------------ */
 
-static void push(struct redis_requests *list, struct redis_request *r)
-{
-    r->next = NULL;
-    r->prev = list->last;
-    *(list->last ? &list->last->next : &list->first) = r;
-    list->last = r;
-    list->count++;
-}
-
-static void unlink_from(struct redis_requests *list, struct redis_request *r)
-{
-    *(r->prev ? &r->prev->next : &list->first) = r->next;
-    *(r->next ? &r->next->prev : &list->last) = r->prev;
-    list->count--;
-}
-
 static void push_waiting(struct redis_connection *c, struct redis_request *r)
 {
     r->connection = c;
     r->place = REDIS_WAITING;
-    push(&c->waiting, r);
+    redis_requests_push(&c->waiting, r);
     count(&c->access->counters->waiting, 1);
 }
 
 static void unlink_waiting(struct redis_connection *c, struct redis_request *r)
 {
-    unlink_from(&c->waiting, r);
+    redis_requests_remove(&c->waiting, r);
     count(&c->access->counters->waiting, -1);
 }
 
@@ -89,43 +74,15 @@ static bool is_greeting(const struct redis_connection *c, const struct redis_req
     return r >= c->greetings && r < c->greetings + REDIS_GREETINGS;
 }
 
-static struct redis_request **slot_of(struct redis_connection *c, uint64_t number)
-{
-    return &c->slots[number & (c->capacity - 1)];
-}
-
-static bool make_slots(struct redis_connection *c, unsigned more)
-{
-    uint32_t used = (uint32_t)(c->tail - c->head), capacity = c->capacity ? c->capacity : SLOTS_MIN;
-    while (capacity < used + more)
-        capacity *= 2;
-    if (capacity == c->capacity)
-        return true;
-    struct redis_request **slots =
-        capacity <= LIMIT_REDIS_IN_FLIGHT ? mem_alloc(capacity * sizeof(struct redis_request *)) : NULL;
-    if (!slots)
-        return false;
-    for (uint64_t n = c->head; n < c->tail; n++)
-        slots[n & (capacity - 1)] = *slot_of(c, n);
-    mem_free(c->slots);
-    c->slots = slots;
-    c->capacity = capacity;
-    return true;
-}
-
 static void push_slot(struct redis_connection *c, struct redis_request *r)
 {
-    if (c->head == c->tail) {
+    if (redis_slots_are_empty(&c->slots)) {
         c->progress_ns = loop_now_ns(c->loop);
         count(&c->access->counters->busy, 1);
     }
-    *slot_of(c, c->tail) = r;
-    if (r) {
-        r->number = c->tail;
-        r->place = REDIS_IN_FLIGHT;
+    redis_slots_push(&c->slots, r);
+    if (r)
         r->connection = c;
-    }
-    c->tail++;
     count(&c->access->counters->in_flight, 1);
 }
 
@@ -151,11 +108,11 @@ void redis_request_cancel(struct redis_request *r)
     if (r->place == REDIS_WAITING)
         unlink_waiting(c, r);
     else if (r->place == REDIS_LOST)
-        unlink_from(&c->lost, r);
+        redis_requests_remove(&c->lost, r);
     if (r->place != REDIS_IN_FLIGHT)
         return;
-    *slot_of(c, r->number) = NULL;
-    if (r->number == c->head && c->reading)
+    *redis_slot(&c->slots, r->number) = NULL;
+    if (r->number == c->slots.head && c->reading)
         resp_forget(&c->parser);
 }
 
@@ -165,7 +122,7 @@ void redis_request_cancel(struct redis_request *r)
 static unsigned gather(struct redis_connection *c, struct slice parts[WRITE_PARTS])
 {
     unsigned n = 0;
-    while (c->waiting.first && n + 2 <= WRITE_PARTS && make_slots(c, 2)) {
+    while (c->waiting.first && n + 2 <= WRITE_PARTS && redis_slots_reserve(&c->slots, 2)) {
         struct redis_request *r = c->waiting.first;
         unlink_waiting(c, r);
         if (r->asking) {
@@ -183,11 +140,15 @@ static void flush_now(struct redis_connection *c)
     struct slice parts[WRITE_PARTS];
     while (c->state == REDIS_OPEN && c->waiting.first && conn_queued_bytes(c->link->conn) < LIMIT_OUTPUT_QUEUE_BYTES) {
         unsigned n = gather(c, parts);
+        if (!n && redis_slots_are_empty(&c->slots)) {
+            close_with(c, ERR_BACKEND_UNREACHABLE, "out of memory");
+            return;
+        }
         if (!n)
             break; /* replies make room */
         conn_write(c->link->conn, parts, n);
     }
-    if (c->head != c->tail)
+    if (!redis_slots_are_empty(&c->slots))
         watch_answers(c);
 }
 
@@ -237,14 +198,14 @@ static void lose(struct redis_connection *c, struct redis_request *r, enum err e
 {
     r->place = REDIS_LOST;
     r->err = e;
-    push(&c->lost, r);
+    redis_requests_push(&c->lost, r);
 }
 
 /* All requests in the order of their submission; what was written may have been executed. */
 static void lose_all(struct redis_connection *c, enum err unwritten)
 {
-    for (uint64_t n = c->head; n < c->tail; n++) {
-        struct redis_request *r = *slot_of(c, n);
+    for (uint64_t n = c->slots.head; n < c->slots.tail; n++) {
+        struct redis_request *r = *redis_slot(&c->slots, n);
         if (r && !is_greeting(c, r))
             lose(c, r, ERR_BACKEND_LOST);
     }
@@ -262,17 +223,17 @@ static void finish_lost(struct redis_connection *c)
     memcpy(why, c->why, sizeof why);
     while (c->lost.first) {
         struct redis_request *r = c->lost.first;
-        unlink_from(&c->lost, r);
+        redis_requests_remove(&c->lost, r);
         finish(c, r, r->err, NULL, why);
     }
 }
 
 static void reset_stream(struct redis_connection *c)
 {
-    count(&c->access->counters->in_flight, -(int64_t)(c->tail - c->head));
-    if (c->head != c->tail)
+    count(&c->access->counters->in_flight, -(int64_t)(c->slots.tail - c->slots.head));
+    if (!redis_slots_are_empty(&c->slots))
         count(&c->access->counters->busy, -1);
-    c->head = c->tail = 0;
+    c->slots.head = c->slots.tail = 0;
     c->reading = false;
     c->greetings_left = 0;
     timer_stop(c->loop, &c->stall);
@@ -316,7 +277,7 @@ void redis_connection_fini(struct redis_connection *c)
     close_quietly(c, ERR_BACKEND_UNREACHABLE);
     finish_lost(c);
     assert(!c->flush_due && redis_connection_is_idle(c));
-    mem_free(c->slots);
+    redis_slots_fini(&c->slots);
     resp_fini(&c->parser);
     arena_fini(&c->arena);
 }
@@ -327,7 +288,7 @@ static void on_stall(struct timer *timer)
     uint64_t due_ns = c->progress_ns + patience_ns(c);
     bool greeting = c->state == REDIS_GREETING;
     char why[96];
-    if (c->head == c->tail)
+    if (redis_slots_are_empty(&c->slots))
         return;
     if (loop_now_ns(c->loop) < due_ns) {
         timer_start(c->loop, &c->stall, due_ns);
@@ -339,24 +300,6 @@ static void on_stall(struct timer *timer)
 }
 
 /* --- greeting ---------------------------------------------------------------------------------------------------------------- */
-
-enum err redis_error_of(const struct resp *r)
-{
-    static const char *const refused[] = {"LOADING",    "BUSY",     "MASTERDOWN", "CLUSTERDOWN", "READONLY",
-                                          "NOREPLICAS", "TRYAGAIN", "MISCONF",    "UNKILLABLE",  "NOTREADY"};
-    static const char *const denied[] = {"NOAUTH", "WRONGPASS", "NOPERM", "DENIED"};
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        if (resp_is_error(r, refused[i]))
-            return ERR_BACKEND_REFUSED;
-    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++)
-        if (resp_is_error(r, denied[i]))
-            return ERR_BACKEND_DENIED;
-    if (resp_is_error(r, "OOM"))
-        return ERR_STORE_FULL;
-    if (slice_starts_with(r->text, SLICE("ERR max number of clients")))
-        return ERR_BACKEND_REFUSED;
-    return ERR_INTERNAL;
-}
 
 static void become_open(struct redis_connection *c)
 {
@@ -375,7 +318,7 @@ static void become_open(struct redis_connection *c)
 static enum err judge_greeting(const struct redis_connection *c, const struct redis_request *r,
                                const struct resp *reply)
 {
-    bool name = r == &c->greetings[0], role = c->access->master_only && r->number + 1 == c->tail;
+    bool name = r == &c->greetings[0], role = c->access->master_only && r->number + 1 == c->slots.tail;
     if (reply->kind == RESP_ERROR) {
         enum err e = redis_error_of(reply);
         bool optional = name && !resp_is_error(reply, "NOAUTH");
@@ -437,7 +380,7 @@ static void greet(struct redis_connection *c)
 {
     struct slice parts[REDIS_GREETINGS];
     unsigned n, at = 0;
-    if (make_greetings(c, &n) || !make_slots(c, n)) {
+    if (make_greetings(c, &n) || !redis_slots_reserve(&c->slots, n)) {
         close_with(c, ERR_BACKEND_UNREACHABLE, "out of memory");
         return;
     }
@@ -464,11 +407,10 @@ static void on_open(void *context, struct conn *conn)
 
 static void take_reply(struct redis_connection *c, const struct resp *reply)
 {
-    struct redis_request *r = *slot_of(c, c->head);
-    c->head++;
+    struct redis_request *r = redis_slots_pop(&c->slots);
     c->reading = false;
     count(&c->access->counters->in_flight, -1);
-    if (c->head == c->tail)
+    if (redis_slots_are_empty(&c->slots))
         count(&c->access->counters->busy, -1);
     if (!r)
         return;
@@ -486,9 +428,9 @@ static enum err begin_reply(struct redis_connection *c)
 {
     if (c->reading)
         return OK;
-    if (c->head == c->tail)
+    if (redis_slots_are_empty(&c->slots))
         return ERR_BACKEND_LOST; /* nobody has asked */
-    struct redis_request *r = *slot_of(c, c->head);
+    struct redis_request *r = *redis_slot(&c->slots, c->slots.head);
     resp_begin(&c->parser, r ? r->arena : NULL);
     c->reading = true;
     return OK;

@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 
 #include "base/diag.h"
-#include "drivers/redis/resp.h"
+#include "drivers/redis/requests.h"
 #include "rt/conn.h"
 
 struct redis_connection;
@@ -48,31 +48,6 @@ struct redis_counters {
     char last_why[REDIS_WHY_BYTES]; /* words for it */
 };
 
-struct redis_outcome {
-    enum err err;             /* OK: reply is there, which may be an error of the server's */
-    const struct resp *reply; /* in the request's arena; valid during done */
-    const char *why;          /* words for err; valid during done */
-    struct redis_connection *from;
-};
-
-struct redis_request {
-    struct slice bytes;  /* the command; live until done or cancel */
-    struct arena *arena; /* of the reply */
-    bool asking;         /* ASKING goes before it: to be served by a node that is importing the slot */
-    void (*done)(struct redis_request *, const struct redis_outcome *);
-    /* The connection's. */
-    struct redis_connection *connection; /* NULL: with none */
-    enum redis_place { REDIS_WAITING, REDIS_IN_FLIGHT, REDIS_LOST } place;
-    struct redis_request *next, *prev; /* waiting, lost */
-    uint64_t number;                   /* in flight: of its slot */
-    enum err err;                      /* lost: what it is done with */
-};
-
-struct redis_requests {
-    struct redis_request *first, *last;
-    uint32_t count;
-};
-
 enum redis_state { REDIS_CLOSED, REDIS_CONNECTING, REDIS_GREETING, REDIS_OPEN };
 
 struct redis_connection {
@@ -87,10 +62,8 @@ struct redis_connection {
     void (*on_lost)(struct redis_connection *);
     void *owner;
     struct redis_requests waiting;
-    struct redis_requests lost;   /* the connection is closed, they are done one after the other */
-    struct redis_request **slots; /* in flight, by number; NULL: forgotten */
-    uint32_t capacity;            /* a power of two, or 0 */
-    uint64_t head, tail;          /* numbers in flight: head … tail - 1 */
+    struct redis_requests lost; /* the connection is closed, they are done one after the other */
+    struct redis_slots slots;   /* in flight */
     struct resp_parser parser;
     bool reading; /* the reply of head has begun */
     struct task flush;
@@ -115,9 +88,7 @@ void redis_submit(struct redis_connection *, struct redis_request *);
 void redis_request_cancel(struct redis_request *);
 static inline bool redis_connection_is_idle(const struct redis_connection *c)
 {
-    return c->head == c->tail && !c->waiting.count && !c->lost.count;
+    return redis_slots_are_empty(&c->slots) && !c->waiting.count && !c->lost.count;
 }
-/* What a server's error says of the call: ERR_BACKEND_REFUSED, ERR_BACKEND_DENIED, ERR_STORE_FULL, ERR_INTERNAL. */
-enum err redis_error_of(const struct resp *error);
 
 #endif

@@ -252,6 +252,24 @@ const struct resp *resp_at(const struct resp *r, uint32_t index)
     return r->kind == RESP_ARRAY && index < r->count ? &r->items[index] : &nil;
 }
 
+enum err redis_error_of(const struct resp *r)
+{
+    static const char *const refused[] = {"LOADING",    "BUSY",     "MASTERDOWN", "CLUSTERDOWN", "READONLY",
+                                          "NOREPLICAS", "TRYAGAIN", "MISCONF",    "UNKILLABLE",  "NOTREADY"};
+    static const char *const denied[] = {"NOAUTH", "WRONGPASS", "NOPERM", "DENIED"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (resp_is_error(r, refused[i]))
+            return ERR_BACKEND_REFUSED;
+    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++)
+        if (resp_is_error(r, denied[i]))
+            return ERR_BACKEND_DENIED;
+    if (resp_is_error(r, "OOM"))
+        return ERR_STORE_FULL;
+    if (slice_starts_with(r->text, SLICE("ERR max number of clients")))
+        return ERR_BACKEND_REFUSED;
+    return ERR_INTERNAL;
+}
+
 /* --- commands ---------------------------------------------------------------------------------------------------------------- */
 
 void resp_command_init(struct resp_command *c, struct arena *arena)

@@ -62,6 +62,9 @@ bool resp_is_error(const struct resp *, const char *kind);
 /* Item of an array; a NIL where there is none. */
 const struct resp *resp_at(const struct resp *, uint32_t index);
 
+/* What a server's error says of the call: ERR_BACKEND_REFUSED, ERR_BACKEND_DENIED, ERR_STORE_FULL, ERR_INTERNAL. */
+enum err redis_error_of(const struct resp *error);
+
 /* A command as an array of texts. Sizes are known before, so that the bytes take one piece of an arena.
  *
  *   struct resp_command c;
