@@ -198,6 +198,24 @@ def a_full_server_refuses_writes_and_serves_reads():
             put(client, b"b", b"2")
 
 
+@case
+def many_large_values_at_once_are_all_written():
+    with redis.Standalone() as server:
+        text = config("redis://%s" % server.address, namespace=", limits: {message_bytes: 16MiB}")
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        with Proxy(text, args=["--workers", "1"]) as p, p.client(options=options) as client:
+            server.pause()
+            threads = [threading.Thread(target=put, args=(client, b"k%d" % i, bytes([i]) * (12 << 20))) for i in range(12)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.5)  # most of them wait for the connection then; each order is right
+            server.resume()
+            for thread in threads:
+                thread.join()
+            for i in range(12):
+                check(get(client, b"k%d" % i) == bytes([i]) * (12 << 20), i)
+
+
 # --- sentinel -----------------------------------------------------------------------------------------------------------------
 
 @case

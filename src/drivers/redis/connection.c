@@ -118,11 +118,13 @@ void redis_request_cancel(struct redis_request *r)
 
 /* --- writing ----------------------------------------------------------------------------------------------------------------- */
 
-/* Takes waiting requests over into slots, their bytes into parts. */
+/* Takes waiting requests over into slots, their bytes into parts: no more at once than a connection queues, or one. */
 static unsigned gather(struct redis_connection *c, struct slice parts[WRITE_PARTS])
 {
     unsigned n = 0;
-    while (c->waiting.first && n + 2 <= WRITE_PARTS && redis_slots_reserve(&c->slots, 2)) {
+    size_t bytes = 0;
+    while (c->waiting.first && n + 2 <= WRITE_PARTS && bytes < LIMIT_OUTPUT_QUEUE_BYTES &&
+           redis_slots_reserve(&c->slots, 2)) {
         struct redis_request *r = c->waiting.first;
         unlink_waiting(c, r);
         if (r->asking) {
@@ -130,6 +132,7 @@ static unsigned gather(struct redis_connection *c, struct slice parts[WRITE_PART
             push_slot(c, NULL);
         }
         parts[n++] = r->bytes;
+        bytes += r->bytes.size;
         push_slot(c, r);
     }
     return n;

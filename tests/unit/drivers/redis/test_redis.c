@@ -255,3 +255,16 @@ TEST(the_test_tells_its_steps)
     CHECK_EQ(steps, 0);
     redis_fixture_fini(&f);
 }
+
+SCENARIO(a_backend_is_opened_and_closed)
+{
+    struct config_redis_options options = {.mode = CONFIG_REDIS_OPTIONS_MODE_CLUSTER, .password = SLICE("secret")};
+    struct config_backend backend = {.connection = SLICE("redis://127.0.0.1:1"), .redis = &options};
+    struct backend_open open = {
+        .namespace_name = "test", .backend = &backend, .data_dir = "/tmp", .env = env_real(), .loops = 2};
+    struct backend *opened;
+    enum err e = driver_redis.open(&open, &opened);
+    if (!e)
+        driver_redis.close(opened);
+    return e;
+}
