@@ -1,3 +1,4 @@
+/* Members go in all or none: what can fail (memory, the charge, room in the table) is done before the first one is put in. */
 #include "drivers/memory/members.h"
 
 #include <assert.h>

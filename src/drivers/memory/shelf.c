@@ -1,3 +1,5 @@
+/* Boxes by key, in bays with a lock each (shelf.h). A box is made only where room in its table was reserved before, so that putting it there
+ * cannot fail. */
 #include "drivers/memory/shelf.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* The rules of collections that drivers share: positions, pages, checks, weights, cursors. */
 #include <math.h>
 
 #include "../harness.h"
