@@ -9,7 +9,7 @@ from harness.case import check, same
 from world import SCALE, Setup, on_backends
 
 BETWEEN_S = {"postgres": 0.2, "redis": 0.05}  # troubles: connecting takes its time
-KILLED = {"postgres": 3, "redis": 40}         # histories: and starting again even more
+KILLED = {"postgres": 5, "redis": 60}         # histories: and starting again even more
 HISTORIES, OPERATIONS = 40, 800
 SETTINGS = "breaker: {failures: 0}, retry: {max_attempts: 3, budget_percent: 100}"
 
@@ -40,7 +40,7 @@ def histories_during(kind, setup, seed, trouble, histories=HISTORIES, patience=1
 
 def expect_trouble(result, troubles):
     same(result["violations"], 0)
-    check(troubles >= 3 and result["unanswered"] + result["not_executed"] > 0, (troubles, result))
+    check(troubles >= 1 and result["unanswered"] + result["not_executed"] > 0, (troubles, result))
 
 
 @on_backends()

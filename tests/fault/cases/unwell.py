@@ -44,7 +44,7 @@ def await_well(setup):
     setup.relay.clear()
     until("far answers again", lambda: is_well(setup))
     until("its breaker is closed", lambda: setup.status("far").guard.breaker == "closed")
-    same(setup.status("far").state, "ok")
+    until("it is well", lambda: setup.status("far").state == "ok")
 
 
 @on_backends()
