@@ -11,6 +11,7 @@ from world import SCALE, Setup, on_backends
 BETWEEN_S = {"postgres": 0.2, "redis": 0.05}  # troubles: connecting takes its time
 KILLED = {"postgres": 5, "redis": 60}         # histories: and starting again even more
 HISTORIES, OPERATIONS = 40, 800
+EXPIRY = {"postgres": ["--expiry", "0"], "redis": []}  # PostgreSQL and values of milliseconds: tests/proof/README.md
 SETTINGS = "breaker: {failures: 0}, retry: {max_attempts: 3, budget_percent: 100}"
 
 
@@ -22,7 +23,7 @@ def history_program():
 def histories_during(kind, setup, seed, trouble, histories=HISTORIES, patience=1):
     """Runs histories of keys of their own (the seed names them) until they end, with trouble(n) again and again meanwhile, with a while between; what the program counted, and how much trouble."""
     command = [history_program(), "--address", setup.proxy.listen, "--namespace", "far", "--histories", str(round(histories * SCALE)),
-               "--operations", str(OPERATIONS), "--seed", str(seed)]
+               "--operations", str(OPERATIONS), "--seed", str(seed)] + EXPIRY[kind.name]
     troubles = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         while program.poll() is None:
