@@ -50,8 +50,11 @@ static enum waiting_outcome attempt(struct waiter *w)
 {
     struct sqlite_operation *o = &of(w)->operation;
     o->outcome = OK;
-    o->outcome = sqlite_write_begun(o);
-    return o->outcome ? WAITING_SERVED : WAITING_PENDING;
+    enum err e = sqlite_write_begun(o);
+    if (!e)
+        return WAITING_PENDING; /* it is the writer's now */
+    o->outcome = e;
+    return WAITING_SERVED;
 }
 
 static void end(struct waiter *w, enum waiting_end how)

@@ -320,6 +320,12 @@ static struct slice member(unsigned i, char out[8])
     return slice_str(out);
 }
 
+static unsigned number_of(struct slice member)
+{
+    CHECK_EQ(member.size, 3);
+    return (unsigned)(member.data[1] - '0') * 10 + (unsigned)(member.data[2] - '0');
+}
+
 static void change_set(struct world *w, bool sets[SETS][MEMBERS])
 {
     char text[8];
@@ -382,7 +388,7 @@ static void check_random(struct world *w, bool set[MEMBERS])
     const struct set_get_random_member_response *a = ask(w, METHOD_SET_RANDOM_GET_RANDOM_MEMBER, &r);
     CHECK_EQ(a->members.count, r.count < size ? r.count : size);
     for (uint32_t i = 0; i < a->members.count; i++) {
-        unsigned which = (unsigned)atoi((const char *)PB_AT(a->members, struct slice, i).data + 1);
+        unsigned which = number_of(PB_AT(a->members, struct slice, i));
         CHECK(set[which] && !seen[which]);
         seen[which] = true;
     }
@@ -421,7 +427,7 @@ TEST(random_members_are_fair_enough)
     for (unsigned turn = 0; turn < 3000; turn++) {
         const struct set_get_random_member_response *a =
             ask(&w, METHOD_SET_RANDOM_GET_RANDOM_MEMBER, &(struct set_get_random_member_request){.key = set_keys[0]});
-        seen[atoi((const char *)PB_AT(a->members, struct slice, 0).data + 1)]++;
+        seen[number_of(PB_AT(a->members, struct slice, 0))]++;
     }
     for (unsigned i = 0; i < 10; i++)
         CHECK(seen[i] > 200 && seen[i] < 400);
@@ -444,7 +450,7 @@ TEST(popped_random_members_are_gone)
             ask(&w, METHOD_SET_RANDOM_POP_RANDOM_MEMBER,
                 &(struct set_pop_random_member_request){.key = set_keys[0], .count = 5});
         for (uint32_t i = 0; i < a->members.count; i++) {
-            unsigned which = (unsigned)atoi((const char *)PB_AT(a->members, struct slice, i).data + 1);
+            unsigned which = number_of(PB_AT(a->members, struct slice, i));
             CHECK(!seen[which]);
             seen[which] = true;
         }
@@ -528,7 +534,7 @@ static void check_order(struct world *w, const struct model_member *m, bool reve
     CHECK_EQ(a->members.count, size);
     for (unsigned at = 0; at < size; at++) {
         const struct sortedset_scored_member *s = PB_AT(a->members, const struct sortedset_scored_member *, at);
-        unsigned i = (unsigned)atoi((const char *)s->member.data + 1);
+        unsigned i = number_of(s->member);
         CHECK(m[i].there && m[i].score == s->score);
         CHECK_EQ(model_rank(m, i), reverse ? size - 1 - at : at);
     }
@@ -553,8 +559,7 @@ static void check_by_score(struct world *w, const struct model_member *m)
     do {
         const struct sortedset_get_range_by_score_response *a = ask(w, METHOD_SORTEDSET_RANGE_GET_RANGE_BY_SCORE, &r);
         for (uint32_t at = 0; at < a->members.count; at++, found++) {
-            unsigned i = (unsigned)atoi(
-                (const char *)PB_AT(a->members, const struct sortedset_scored_member *, at)->member.data + 1);
+            unsigned i = number_of(PB_AT(a->members, const struct sortedset_scored_member *, at)->member);
             CHECK(m[i].there && in_range(&r, m[i].score));
             CHECK(last == MEMBERS || (r.reverse ? place_of(m, i, last) < 0 : place_of(m, last, i) < 0));
             last = i;
