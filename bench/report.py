@@ -43,12 +43,22 @@ def reaped_ns(pid):
     return (int(fields[13]) + int(fields[14])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
+def threads_ns(pid):
+    """Of a process's threads; what ends meanwhile is reaped, and counted there."""
+    total = 0
+    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(stat.read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
+
+
 def cpu_ns(pid, with_children=False):
     """Processor time by the kernel's own accounting, with that of all children where asked for."""
     total = reaped_ns(pid) if with_children else 0
     for p in processes_below(pid) if with_children else [pid]:
-        for stat in Path(f"/proc/{p}/task").glob("*/schedstat"):
-            total += int(stat.read_text().split()[0])
+        total += threads_ns(p)
     return total
 
 
