@@ -3,7 +3,7 @@
  *   system    what the machine is set to
  *   auto      a peer on this host or in a private network gets cubic, or reno where cubic is not allowed; others: system. bbr,
  *             which many machines are set to for the wide area, paces packets by timers, though between hosts that are
- *             microseconds apart there is no bottleneck for it to find. What that gains depends on the load: docs/adr/020
+ *             microseconds apart there is no bottleneck for it to find. What that gains depends on the load: docs/adr/017
  *   a name    that one for all: reno, cubic, bbr, dctcp, as the kernel has it
  *
  * Thread: any. Source: tcp(7), TCP_CONGESTION; RFC 1918, RFC 4193, RFC 6598 for what is private. */
