@@ -25,7 +25,7 @@ static void read_stranger(struct slice input)
     enum err e = cursor_decode(secret, 1, input, NULL, &left, &key);
     require(e == OK || e == ERR_CURSOR_INVALID || e == ERR_CURSOR_OTHER_SCAN);
     if (!e)
-        require(key.size >= 1 && key.size <= LIMIT_KEY_BYTES && key.data >= input.data &&
+        require(key.size >= 1 && key.size <= LIMIT_PLACE_BYTES && key.data >= input.data &&
                 key.data + key.size <= input.data + input.size);
 }
 
@@ -42,7 +42,7 @@ static void read_damaged(struct slice cursor, uint64_t hash, size_t bit)
 static void round_trip(struct slice input, struct arena *arena)
 {
     uint64_t hash = take_u64(&input), limit = take_u64(&input), bit = take_u64(&input), left;
-    struct slice key = slice_take(input, LIMIT_KEY_BYTES), cursor, back;
+    struct slice key = slice_take(input, LIMIT_PLACE_BYTES), cursor, back;
     if (!key.size || cursor_encode(secret, hash, limit, key, arena, &cursor))
         return;
     require(cursor_decode(secret, hash, cursor, NULL, &left, &back) == OK);

@@ -103,7 +103,7 @@ class Replay:
         except Refused:
             outcome = "refused"
         except Lost:
-            outcome = "lost"
+            outcome = "disconnected"
         finally:
             failed = int(self.starve.order("stop"))
         if failed:
@@ -250,7 +250,7 @@ def main():
     if options.list:
         print("\n".join("%-28s %s" % (path.name, path.what) for path in starved_paths.PATHS))
         return 0
-    counts = dict.fromkeys(("paths", "cold_paths", "replays", "allocations_failed", "answered", "refused", "lost", "starts",
+    counts = dict.fromkeys(("paths", "cold_paths", "replays", "allocations_failed", "answered", "refused", "disconnected", "starts",
                             "starts_refused", "wrong"), 0)
     with tempfile.TemporaryDirectory(prefix="prism-proof-") as folder:
         for part in (warm, cold, starts):
