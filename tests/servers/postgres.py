@@ -225,7 +225,7 @@ class Postgres:
     # --- a server that hangs ---
 
     def _processes(self):
-        """The server and its children: each of these is a session of its own."""
+        """The server and its children, each of which leads a process group of its own."""
         pid = self.process.pid
         out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
         return [pid] + [int(child) for child in out.split()]
