@@ -126,7 +126,7 @@ $(sort $(OUTER_SRC:%.c=$(B)/obj/%.o) $(OUTER_SRC:%.c=$(ROOT)/obj/%.o)): | $(GEN_
 DRIVER_AID_SRC := $(foreach f,$(wildcard tests/unit/drivers/*/*.c),$(if $(filter test_%,$(notdir $f)),,$f))
 $(foreach f,$(DRIVER_AID_SRC),$(eval $(filter $(B)/unit/$(patsubst tests/unit/%,%,$(dir $f))%,$(UNIT_BIN)): $(f:%.c=$(B)/obj/%.o)))
 UNIT_AID_SRC := $(filter-out tests/unit/harness.c $(DRIVER_AID_SRC),$(shell find tests/unit -name '*.c' ! -name 'test_*' | sort)) \
-                $(wildcard tests/proof/linear*.c) tests/proof/snapshot.c
+                $(wildcard tests/proof/linear*.c) tests/proof/snapshot.c tests/proof/stream.c
 UNIT_AID := $(B)/libunit.a
 $(UNIT_AID): $(UNIT_AID_SRC:%.c=$(B)/obj/%.o)
 	@rm -f $@
