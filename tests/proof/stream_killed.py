@@ -230,7 +230,19 @@ class World:
         reader.close()
 
     def bounds(self, reader):
-        return {p: reader.get_watermark_offsets(TopicPartition(TOPIC, p), timeout=PATIENCE_S) for p in range(PARTITIONS)}
+        return {p: self.bounds_of(reader, p) for p in range(PARTITIONS)}
+
+    @staticmethod
+    def bounds_of(reader, partition):
+        """A broker that has just started may say at first that it does not lead the partition."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return reader.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=PATIENCE_S)
+            except KafkaException as error:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
 
     def read_all(self):
         """What is there at the end, from the first offset of each partition to the end that the broker tells."""
