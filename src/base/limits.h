@@ -197,6 +197,18 @@ enum {
     LIMIT_POSTGRES_LOOK_MS = 500,             /* between two looks of a blocking pop for what other proxies pushed */
     LIMIT_POSTGRES_SWEEP_MS = 5000,           /* of one statement that removes expired rows */
     LIMIT_POSTGRES_SWEEP_INTERVAL_MS = 30000,
+    LIMIT_JOURNAL_HEADER_BYTES = 128,         /* of an entry of a log */
+    LIMIT_JOURNAL_LOGS = 1 << 20,             /* open at once in a shard */
+    LIMIT_JOURNAL_SEGMENT_BYTES = 1 << 30,    /* default: a log's file ends before it becomes larger */
+    LIMIT_JOURNAL_SEGMENT_BYTES_MAX = 2147483647, /* a setting: positions in a file have 32 bits */
+    LIMIT_JOURNAL_SEGMENTS = 1 << 20,         /* of a log: a stranger's segment.bytes cannot make more */
+    LIMIT_JOURNAL_FILES_OPEN = 1000,          /* default: descriptors kept while nobody needs them */
+    LIMIT_JOURNAL_WAL_FILE_BYTES = 64 << 20,  /* default: of a file of the write-ahead stream */
+    LIMIT_JOURNAL_WAL_FILES = 8,              /* default: past it appends wait for a checkpoint */
+    LIMIT_JOURNAL_GROUP_BYTES = 4 << 20,      /* of one write of the stream: others wait no longer than this takes */
+    LIMIT_JOURNAL_WARM_BYTES = 256 << 20,     /* default: appended since, and so still in the page cache */
+    LIMIT_JOURNAL_CHECKPOINT_MS = 60000,      /* default: what is written is synced no later */
+    LIMIT_JOURNAL_RETENTION_MS = 30000,       /* default: between two looks at what is to be removed */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };
 /* clang-format on */
