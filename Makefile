@@ -189,7 +189,7 @@ $(B)/bench/backends/direct_redis: DIRECT_LIBS := -lhiredis
 $(B)/bench/backends/direct_postgres: DIRECT_LIBS := -lpq
 $(B)/obj/bench/backends/direct_postgres.o: CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
 .PHONY: bench-backends
-bench-backends: build $(B)/bench/backends/direct_redis $(B)/bench/backends/direct_postgres ## through Prism beside directly: writes docs/benchmarks-backends.md
+bench-backends: build $(B)/bench/gateway/raw_client $(B)/bench/backends/direct_redis $(B)/bench/backends/direct_postgres ## through Prism beside directly: writes docs/benchmarks-backends.md
 	@bench/backends/run
 
 .PHONY: bench-sqlite

@@ -32,7 +32,7 @@ def processes_below(pid):
         try:
             for task in Path(f"/proc/{p}/task").iterdir():
                 found += map(int, (task / "children").read_text().split())
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
     return found
 
@@ -44,11 +44,15 @@ def reaped_ns(pid):
 
 
 def threads_ns(pid):
-    """Of a process's threads; what ends meanwhile is reaped, and counted there."""
+    """Of a process's threads; what ends meanwhile, a thread or all of it, is reaped, and counted there."""
     total = 0
-    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    for thread in threads:
         try:
-            total += int(stat.read_text().split()[0])
+            total += int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0])
         except (FileNotFoundError, ProcessLookupError):
             continue
     return total

@@ -11,26 +11,34 @@
 
 struct env;
 
-/* Files. Blocking: call them from the worker pool, or while nothing is served yet. */
+/* Files. Blocking: call them from the worker pool, or while nothing is served yet; what only touches the page cache may be
+ * called from a loop by who has thought about it. Calls that name a path: ERR_NOT_FOUND where there is no such file or
+ * folder, ERR_FILE where it is not allowed or of the wrong kind. A new name lasts when its folder has been synced. */
 struct env_disk {
+    /* ERR_ALREADY_EXISTS: O_CREAT | O_EXCL, and there is one. */
     enum err (*open)(const struct env *, const char *path, int flags, mode_t mode, int *ret_fd);
     void (*close)(const struct env *, int fd);
     enum err (*pread)(const struct env *, int fd, void *to, size_t size, uint64_t offset, size_t *ret_size);
     enum err (*pwrite)(const struct env *, int fd, struct slice from, uint64_t offset); /* all of it, or an error */
-    enum err (*pwritev)(const struct env *, int fd, const struct slice *parts, size_t count,
-                        uint64_t offset);         /* likewise */
+    /* The parts one after the other; all of them, or an error after any number of bytes. */
+    enum err (*pwritev)(const struct env *, int fd, const struct slice *parts, size_t count, uint64_t offset);
     enum err (*sync)(const struct env *, int fd); /* fdatasync */
     enum err (*truncate)(const struct env *, int fd, uint64_t size);
+    /* Takes the space, and makes the file at least as large as offset + size: bytes that were not there read as zero. */
+    enum err (*allocate)(const struct env *, int fd, uint64_t offset, uint64_t size);
     enum err (*size)(const struct env *, int fd, uint64_t *ret_size);
-    enum err (*rename)(const struct env *, const char *from, const char *to); /* and syncs the folder */
+    /* Alone, until fd is closed or its process ends. ERR_FAILED_PRECONDITION: another open file has it. */
+    enum err (*lock)(const struct env *, int fd);
+    enum err (*rename)(const struct env *, const char *from, const char *to); /* and syncs the folder of to */
     enum err (*unlink)(const struct env *, const char *path);
     enum err (*mkdir)(const struct env *, const char *path, mode_t mode); /* parents too; existing is fine */
     enum err (*rmdir)(const struct env *, const char *path);              /* an empty one */
-    /* Names in a folder, but . and .., in no order. visit must not change the folder. */
-    enum err (*list)(const struct env *, const char *path, void (*visit)(void *context, const char *name),
+    enum err (*sync_folder)(const struct env *, const char *path);        /* fsync: the names in it last */
+    /* Calls entry for each name but . and .., in no order. The folder may be changed from inside: what is added meanwhile
+     * comes or does not. */
+    enum err (*list)(const struct env *, const char *path, void (*entry)(void *context, const char *name, bool folder),
                      void *context);
-    enum err (*sync_folder)(const struct env *, const char *path); /* names in it are durable then */
-    enum err (*lock)(const struct env *, int fd); /* against other processes, until closed. ERR_FILE: one has it */
+    enum err (*space)(const struct env *, const char *path, uint64_t *ret_free); /* bytes left for who writes there */
 };
 
 struct env {

@@ -92,6 +92,7 @@ void work_finished(struct work *);
 void pool_enqueue(struct pool *, struct work *);
 
 extern const struct loop_backend uv_backend;
+extern const struct env_disk real_disk;
 
 /* A connection over an accepted socket. Takes the socket over, also on failure. */
 enum err conn_accept(struct loop *, struct socket *, const char *peer, struct tls *,

@@ -14,9 +14,9 @@ enum { FILE_BYTES_MAX = 1 << 30 };
 struct sim_file {
     char *path; /* NULL: unlinked */
     struct buf written, synced;
-    bool durable;  /* has been synced */
-    int locked_by; /* descriptor + 1; 0: none */
+    bool durable; /* has been synced */
     unsigned open_count;
+    int lock_fd; /* -1: nobody has it */
     struct sim_file *next;
 };
 
@@ -35,6 +35,7 @@ static struct sim_file *create(struct sim *s, const char *path)
         mem_free(f);
         return NULL;
     }
+    f->lock_fd = -1;
     buf_init(&f->written, FILE_BYTES_MAX);
     buf_init(&f->synced, FILE_BYTES_MAX);
     f->next = s->files;
@@ -79,8 +80,10 @@ static enum err disk_open(const struct env *env, const char *path, int flags, mo
     int fd = free_fd(s);
     if (fd < 0)
         return ERR_RESOURCE_EXHAUSTED;
-    if (f ? (flags & O_CREAT) && (flags & O_EXCL) : !(flags & O_CREAT))
-        return ERR_FILE;
+    if (f && (flags & O_CREAT) && (flags & O_EXCL))
+        return ERR_ALREADY_EXISTS;
+    if (!f && !(flags & O_CREAT))
+        return ERR_NOT_FOUND;
     if (!f && !(f = create(s, path)))
         return ERR_NOMEM;
     if (flags & O_TRUNC)
@@ -101,9 +104,8 @@ static void disk_close(const struct env *env, int fd)
 {
     struct sim_file *f = file_of(env, fd);
     sim_of(env)->fds[fd] = NULL;
+    f->lock_fd = f->lock_fd == fd ? -1 : f->lock_fd;
     f->open_count--;
-    if (f->locked_by == fd + 1)
-        f->locked_by = 0;
     free_if_lost(sim_of(env), f);
 }
 
@@ -147,19 +149,11 @@ static enum err disk_pwrite(const struct env *env, int fd, struct slice from, ui
     return e;
 }
 
-/* One write, as the machine's: the fault is met before anything of it is done. */
 static enum err disk_pwritev(const struct env *env, int fd, const struct slice *parts, size_t count, uint64_t offset)
 {
-    struct buf *b = &file_of(env, fd)->written;
-    size_t size = 0;
-    if (FAULT("sim.disk.write"))
-        return ERR_DISK_FULL;
-    for (size_t i = 0; i < count; i++)
-        size += parts[i].size;
-    enum err e = offset + size > b->size ? resize(b, offset + size) : OK;
-    for (size_t i = 0; !e && i < count; offset += parts[i++].size)
-        if (parts[i].size)
-            memcpy(b->data + offset, parts[i].data, parts[i].size);
+    enum err e = OK;
+    for (size_t i = 0; i < count && !e; offset += parts[i++].size)
+        e = disk_pwrite(env, fd, parts[i], offset);
     return e;
 }
 
@@ -182,6 +176,21 @@ static enum err disk_truncate(const struct env *env, int fd, uint64_t size)
     return resize(&file_of(env, fd)->written, size);
 }
 
+static enum err disk_allocate(const struct env *env, int fd, uint64_t offset, uint64_t size)
+{
+    struct buf *b = &file_of(env, fd)->written;
+    return offset + size > b->size ? resize(b, offset + size) : OK;
+}
+
+static enum err disk_lock(const struct env *env, int fd)
+{
+    struct sim_file *f = file_of(env, fd);
+    if (f->lock_fd >= 0 && f->lock_fd != fd)
+        return ERR_FAILED_PRECONDITION;
+    f->lock_fd = fd;
+    return OK;
+}
+
 static enum err disk_size(const struct env *env, int fd, uint64_t *ret_size)
 {
     *ret_size = file_of(env, fd)->written.size;
@@ -194,7 +203,7 @@ static enum err disk_rename(const struct env *env, const char *from, const char 
     struct sim *s = sim_of(env);
     struct sim_file *f = find(s, from), *old = find(s, to);
     if (!f)
-        return ERR_FILE;
+        return ERR_NOT_FOUND;
     char *path = mem_strdup(to);
     if (!path)
         return ERR_NOMEM;
@@ -210,7 +219,7 @@ static enum err disk_unlink(const struct env *env, const char *path)
 {
     struct sim_file *f = find(sim_of(env), path);
     if (!f)
-        return ERR_FILE;
+        return ERR_NOT_FOUND;
     forget_path(sim_of(env), f);
     return OK;
 }
@@ -227,39 +236,6 @@ static enum err disk_rmdir(const struct env *env, const char *path)
 {
     (void)env;
     (void)path;
-    return OK; /* there are no folders but in the names of files */
-}
-
-/* The part of path between folder and the next slash; empty: it does not lie there. */
-static struct slice child_of(const char *folder, const char *path)
-{
-    size_t size = strlen(folder);
-    if (strncmp(path, folder, size) != 0 || path[size] != '/')
-        return SLICE_EMPTY;
-    path += size + 1;
-    return slice_of(path, strcspn(path, "/"));
-}
-
-static bool listed_before(const struct sim *s, const struct sim_file *until, const char *folder, struct slice name)
-{
-    const struct sim_file *f = s->files;
-    while (f != until && !(f->path && slice_eq(child_of(folder, f->path), name)))
-        f = f->next;
-    return f != until;
-}
-
-static enum err disk_list(const struct env *env, const char *path, void (*visit)(void *, const char *), void *context)
-{
-    const struct sim *s = sim_of(env);
-    char text[256];
-    for (const struct sim_file *f = s->files; f; f = f->next) {
-        struct slice name = f->path ? child_of(path, f->path) : SLICE_EMPTY;
-        if (!name.size || name.size >= sizeof text || listed_before(s, f, path, name))
-            continue;
-        memcpy(text, name.data, name.size);
-        text[name.size] = '\0';
-        visit(context, text);
-    }
     return OK;
 }
 
@@ -267,15 +243,49 @@ static enum err disk_sync_folder(const struct env *env, const char *path)
 {
     (void)env;
     (void)path;
-    return FAULT("sim.disk.sync") ? ERR_IO : OK; /* a file that was synced has its name */
+    return OK;
 }
 
-static enum err disk_lock(const struct env *env, int fd)
+/* What lies below the folder, without the folder: "" where nothing does. */
+static const char *below(const struct sim_file *f, const char *folder)
 {
-    struct sim_file *f = file_of(env, fd);
-    if (f->locked_by)
-        return ERR_FILE;
-    f->locked_by = fd + 1;
+    size_t size = strlen(folder);
+    return f->path && strncmp(f->path, folder, size) == 0 && f->path[size] == '/' ? f->path + size + 1 : "";
+}
+
+/* Whether a newer file of the list has told of this name. */
+static bool told(const struct sim *s, const struct sim_file *f, const char *folder, size_t name_size)
+{
+    for (const struct sim_file *other = s->files; other != f; other = other->next) {
+        const char *rest = below(other, folder);
+        if (strcspn(rest, "/") == name_size && strncmp(rest, below(f, folder), name_size) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum err disk_list(const struct env *env, const char *path,
+                          void (*entry)(void *context, const char *name, bool folder), void *context)
+{
+    for (const struct sim_file *f = sim_of(env)->files, *next; f; f = next) {
+        char name[256];
+        const char *rest = below(f, path);
+        size_t size = strcspn(rest, "/");
+        next = f->next;
+        if (size == 0 || size >= sizeof name || told(sim_of(env), f, path, size))
+            continue;
+        memcpy(name, rest, size);
+        name[size] = '\0';
+        entry(context, name, rest[size] == '/');
+    }
+    return OK;
+}
+
+static enum err disk_space(const struct env *env, const char *path, uint64_t *ret_free)
+{
+    (void)env;
+    (void)path;
+    *ret_free = FILE_BYTES_MAX;
     return OK;
 }
 
@@ -324,12 +334,14 @@ const struct env_disk sim_disk = {
     .pwritev = disk_pwritev,
     .sync = disk_sync,
     .truncate = disk_truncate,
+    .allocate = disk_allocate,
     .size = disk_size,
+    .lock = disk_lock,
     .rename = disk_rename,
     .unlink = disk_unlink,
     .mkdir = disk_mkdir,
     .rmdir = disk_rmdir,
-    .list = disk_list,
     .sync_folder = disk_sync_folder,
-    .lock = disk_lock,
+    .list = disk_list,
+    .space = disk_space,
 };

@@ -259,7 +259,7 @@ TEST(the_disk_keeps_what_is_written)
     CHECK_ERR(env->disk->truncate(env, fd, 3), OK);
     env->disk->close(env, fd);
     CHECK_ERR(env->disk->rename(env, path, other), OK);
-    CHECK_ERR(env->disk->open(env, path, 0, 0, &fd), ERR_FILE);
+    CHECK_ERR(env->disk->open(env, path, 0, 0, &fd), ERR_NOT_FOUND);
     CHECK_ERR(env->disk->unlink(env, other), OK);
     rmdir(folder);
 }

@@ -297,7 +297,7 @@ TEST(a_crash_drops_what_was_not_synced)
     CHECK_ERR(env->disk->pwrite(env, lost, SLICE("x"), 0), OK);
     sim_crash_disk(s);
     check_file(env, "/d/kept", SLICE("durable"));
-    CHECK_ERR(env->disk->open(env, "/d/lost", O_RDWR, 0, &lost), ERR_FILE);
+    CHECK_ERR(env->disk->open(env, "/d/lost", O_RDWR, 0, &lost), ERR_NOT_FOUND);
     sim_free(s);
 }
 
@@ -316,7 +316,7 @@ TEST(renaming_replaces_and_lasts)
     CHECK_ERR(env->disk->rename(env, "/new", "/old"), OK);
     sim_crash_disk(s);
     check_file(env, "/old", SLICE("new"));
-    CHECK_ERR(env->disk->open(env, "/new", O_RDWR, 0, &fd), ERR_FILE);
+    CHECK_ERR(env->disk->open(env, "/new", O_RDWR, 0, &fd), ERR_NOT_FOUND);
     sim_free(s);
 }
 
