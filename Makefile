@@ -47,8 +47,15 @@ PLUGIN_SRC := $(wildcard codegen/*.c)
 CORE_OBJ  := $(CORE_SRC:%.c=$(ROOT)/obj/%.o)
 PLUGIN    := $(ROOT)/protoc-gen-prism
 
+# --- Kafka's messages: structs and tables from src/kafka/spec ----------------------------------------------------------------
+KAFKA_SPECS  := $(sort $(wildcard src/kafka/spec/*.spec))
+KAFKA_TABLES := $(ROOT)/kafka-tables
+KAFKA_GEN    := $(ROOT)/gen-kafka
+KAFKA_STAMP  := $(KAFKA_GEN)/.stamp
+CPPFLAGS     += -I$(KAFKA_GEN)
+
 LIB_SRC := $(filter-out src/cmd/%,$(shell find src -name '*.c' | sort))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_C))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/obj/%.o) $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GEN_C)) $(B)/obj/gen-kafka/kafka/messages.o
 LIB     := $(B)/libprism.a
 # One program a folder src/cmd/<name>/, or a file src/cmd/<name>.c; underscores become hyphens in its name.
 CMD_NAMES := $(sort $(patsubst src/cmd/%.c,%,$(wildcard src/cmd/*.c)) $(patsubst src/cmd/%/,%,$(filter-out src/cmd/,$(dir $(wildcard src/cmd/*/*.c)))))
@@ -60,7 +67,7 @@ build: $(PLUGIN) $(LIB) $(BINS)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | column -t -s$$'\t'
 
-generate: $(GEN_STAMP) ## code from proto/
+generate: $(GEN_STAMP) $(KAFKA_STAMP) ## code from proto/ and src/kafka/spec
 
 define host_object
 $(ROOT)/obj/$1/%.o: $1/%.c | $(ROOT)/.tree
@@ -88,6 +95,19 @@ $(GEN_STAMP): $(PLUGIN) $(PROTOS) codegen/refresh
 $(GEN_C): $(GEN_STAMP) ;
 $(GEN)/%.h: $(GEN_STAMP) ;
 
+$(KAFKA_TABLES): $(patsubst %.c,$(ROOT)/obj/%.o,$(wildcard codegen/kafka/*.c) $(wildcard src/base/*.c))
+	$(CC_release) -pthread $^ -o $@ -lm
+
+$(KAFKA_STAMP): $(KAFKA_TABLES) $(KAFKA_SPECS) codegen/refresh
+	@rm -rf $(KAFKA_GEN).new && mkdir -p $(KAFKA_GEN).new/kafka
+	$(KAFKA_TABLES) $(KAFKA_GEN).new/kafka $(KAFKA_SPECS)
+	@codegen/refresh $(KAFKA_GEN).new $(KAFKA_GEN)
+	@touch $@
+$(KAFKA_GEN)/kafka/messages.c $(KAFKA_GEN)/kafka/messages.h: $(KAFKA_STAMP) ;
+$(B)/obj/gen-kafka/%.o: $(KAFKA_GEN)/%.c | $(ROOT)/.tree $(KAFKA_STAMP)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
 .PHONY: bootstrap
 bootstrap: $(PLUGIN) ## regenerates the plug-in's own tables, src/pb/bootstrap/
 	$(PROTOC) --prism_out=src/pb/bootstrap --prism_opt=bootstrap $(BOOTSTRAP)
@@ -100,7 +120,7 @@ $(B)/obj/gen/%.o: $(GEN)/%.c | $(ROOT)/.tree $(GEN_STAMP)
 $(B)/obj/%.o: %.c | $(ROOT)/.tree
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
-$(filter-out $(CORE_SRC:%.c=$(B)/obj/%.o),$(LIB_SRC:%.c=$(B)/obj/%.o)): | $(GEN_STAMP)
+$(filter-out $(CORE_SRC:%.c=$(B)/obj/%.o),$(LIB_SRC:%.c=$(B)/obj/%.o)): | $(GEN_STAMP) $(KAFKA_STAMP)
 
 $(LIB): $(LIB_OBJ)
 	@rm -f $@
@@ -109,7 +129,7 @@ $(LIB): $(LIB_OBJ)
 define program
 $(B)/$(subst _,-,$1): $(patsubst %.c,$(B)/obj/%.o,$(wildcard src/cmd/$1.c) $(wildcard src/cmd/$1/*.c)) $(LIB)
 	$$(CC) $$(LDFLAGS) $$^ -o $$@ $$(LDLIBS)
-$(patsubst %.c,$(B)/obj/%.o,$(wildcard src/cmd/$1.c) $(wildcard src/cmd/$1/*.c)): | $(GEN_STAMP)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard src/cmd/$1.c) $(wildcard src/cmd/$1/*.c)): | $(GEN_STAMP) $(KAFKA_STAMP)
 endef
 $(foreach n,$(CMD_NAMES),$(eval $(call program,$n)))
 
@@ -121,7 +141,7 @@ UNIT_SRC := $(shell find tests/unit -name 'test_*.c' | sort)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 # Whatever lies outside src/ may include generated headers: these are made first.
 OUTER_SRC := $(shell find tests bench tooling -name '*.c')
-$(sort $(OUTER_SRC:%.c=$(B)/obj/%.o) $(OUTER_SRC:%.c=$(ROOT)/obj/%.o)): | $(GEN_STAMP)
+$(sort $(OUTER_SRC:%.c=$(B)/obj/%.o) $(OUTER_SRC:%.c=$(ROOT)/obj/%.o)): | $(GEN_STAMP) $(KAFKA_STAMP)
 # What several of them share: all other files of tests/unit; those in a driver's folder are for its tests alone.
 DRIVER_AID_SRC := $(foreach f,$(wildcard tests/unit/drivers/*/*.c),$(if $(filter test_%,$(notdir $f)),,$f))
 $(foreach f,$(DRIVER_AID_SRC),$(eval $(filter $(B)/unit/$(patsubst tests/unit/%,%,$(dir $f))%,$(UNIT_BIN)): $(f:%.c=$(B)/obj/%.o)))
@@ -172,8 +192,10 @@ $(B)/bench/%: $(B)/obj/bench/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 $(B)/bench/gateway/raw_client: $(B)/obj/bench/gateway/raw_h2.o
-.PHONY: bench-pb bench-memory
+.PHONY: bench-pb bench-memory bench-kafka
 bench-pb: $(B)/bench/pb ## nanoseconds a message of the protobuf runtime
+	@$<
+bench-kafka: $(B)/bench/kafka ## nanoseconds a message of Kafka's wire format, GB/s of CRC32C
 	@$<
 bench-memory: $(B)/bench/memory ## nanoseconds an operation of the memory driver
 	@$<

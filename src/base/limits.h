@@ -63,6 +63,11 @@ enum {
     LIMIT_CONFIG_NODES = 200000,              /* YAML nodes after aliases: a billion laughs end here */
     LIMIT_DECODE_EXPANSION = 16,              /* decoded bytes at most this many times the message limit */
 
+    /* Kafka's messages (abuse catalogue, case 57). */
+    LIMIT_KAFKA_ITEMS = 1 << 20,              /* of one array: memory is taken for all of them at once */
+    LIMIT_KAFKA_BATCH_RECORDS = 1 << 24,      /* of one batch: a compressed one could claim offsets by the billion */
+    LIMIT_KAFKA_TAGS = 64,                    /* tagged fields of one struct, known or not */
+
     /* Calls. */
     LIMIT_CALL_ARENA_BYTES = 256 << 20,       /* memory of one call: message limits end it earlier */
     LIMIT_CALLS_IN_FLIGHT = 100000,           /* the process */
