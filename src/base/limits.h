@@ -107,6 +107,8 @@ enum {
     LIMIT_DRAIN_ROUND_TRIP_MS = 1000,         /* between the two GOAWAYs, where the peer does not answer the PING */
     LIMIT_OUTPUT_QUEUE_BYTES = 1 << 20,       /* a connection: past it nothing more is produced or read */
     LIMIT_OUTPUT_QUEUE_BYTES_MAX = 96 << 20,  /* a connection: one largest message beyond it; past this it is closed */
+    LIMIT_OUTPUT_TURN_BYTES = 256 << 10,      /* sent on a connection before others have their turn: files would go on and on */
+    LIMIT_OUTPUT_REFERENCES = 65536,          /* blocks and ranges of files that wait on a connection */
     LIMIT_LISTEN_BACKLOG = 1024,
     LIMIT_ACCEPT_BATCH = 64,                  /* connections taken in one turn: accepting does not starve those that are open */
     LIMIT_ACCEPT_PAUSE_MS = 100,              /* out of descriptors: no spinning in accept (CVE-2023-4785) */

@@ -52,6 +52,32 @@ struct loop *conn_loop(const struct conn *);
 /* Writes what the socket takes now, keeps a copy of the rest. Does not fail: a broken connection shows as on_closed, a lack
  * of memory closes it. Bytes are copied or sent before it returns. */
 void conn_write(struct conn *, const struct slice *parts, size_t count);
+
+/* A range of a file of env->disk. release gives the reference to the file back; it is called exactly once, on the loop's thread:
+ * when the range has been read or sent, or when the connection ends (before on_closed), or from inside conn_write_parts. It must
+ * not use the connection. */
+struct conn_file {
+    int fd;
+    uint64_t offset, size;
+    void (*release)(void *owner); /* NULL: nobody is told */
+    void *owner;
+};
+
+enum conn_part_kind {
+    CONN_BYTES, /* sent or copied before conn_write_parts returns */
+    CONN_BLOCK, /* bytes in a block, of which a reference is taken where the socket does not take them: never copied */
+    CONN_FILE,  /* sent by the kernel where the connection is plain; read piece by piece where it is not */
+};
+struct conn_part {
+    enum conn_part_kind kind;
+    struct slice bytes;    /* BYTES, BLOCK */
+    struct block *block;   /* BLOCK */
+    struct conn_file file; /* FILE */
+};
+/* As conn_write, in this order. A range of a file costs no memory while it waits, so that LIMIT_OUTPUT_QUEUE_BYTES_MAX does not
+ * count it; past LIMIT_OUTPUT_REFERENCES blocks and ranges the connection is closed, and where a range cannot be read it is
+ * aborted. Reading cold pages holds up the loop. At most LIMIT_OUTPUT_TURN_BYTES are sent at once, the rest in later turns. */
+void conn_write_parts(struct conn *, const struct conn_part *parts, size_t count);
 /* Bytes kept because the socket did not take them yet. Stop producing above LIMIT_OUTPUT_QUEUE_BYTES. */
 size_t conn_queued_bytes(const struct conn *);
 /* When the socket last took a byte (loop time): a peer that does not read shows here. */

@@ -52,7 +52,10 @@ struct loop_backend {
     enum err (*connected)(struct socket *, struct diag *);
     /* Bytes; 0 at the end of the stream; -errno, of which -EAGAIN means later. */
     int64_t (*read)(struct socket *, void *to, size_t size);
-    int64_t (*write)(struct socket *, const struct slice *parts, size_t count);
+    /* more: what follows comes at once, so that a packet may wait for it. */
+    int64_t (*write)(struct socket *, const struct slice *parts, size_t count, bool more);
+    /* A range of a file, without a copy. -EINVAL, -ENOSYS: this pair cannot; 0: the file is shorter. */
+    int64_t (*send_file)(struct socket *, int fd, uint64_t offset, size_t size);
     void (*watch)(struct socket *, unsigned events);
     void (*shutdown)(struct socket *); /* no more bytes from us */
     /* The socket is gone for its user at once. reset: drops what the kernel still holds. */

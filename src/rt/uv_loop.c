@@ -178,6 +178,7 @@ const struct loop_backend uv_backend = {
     .connected = uv_socket_connected,
     .read = uv_socket_read,
     .write = uv_socket_write,
+    .send_file = uv_socket_send_file,
     .watch = uv_socket_watch,
     .shutdown = uv_socket_shutdown,
     .close = uv_socket_close,

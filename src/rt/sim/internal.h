@@ -53,7 +53,8 @@ enum accept_result sim_net_accept(struct socket *, char ret_peer[ADDRESS_TEXT_BY
 enum err sim_net_connect(struct loop *, const struct address *, struct diag *, struct socket **ret_socket);
 enum err sim_net_connected(struct socket *, struct diag *);
 int64_t sim_net_read(struct socket *, void *to, size_t size);
-int64_t sim_net_write(struct socket *, const struct slice *parts, size_t count);
+int64_t sim_net_write(struct socket *, const struct slice *parts, size_t count, bool more);
+int64_t sim_net_send_file(struct socket *, int fd, uint64_t offset, size_t size);
 void sim_net_watch(struct socket *, unsigned events);
 void sim_net_shutdown(struct socket *);
 void sim_net_close(struct socket *, bool reset);

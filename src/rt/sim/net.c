@@ -362,8 +362,19 @@ static int64_t put_parts(struct pipe *p, const struct slice *parts, size_t count
     return done;
 }
 
-int64_t sim_net_write(struct socket *base, const struct slice *parts, size_t count)
+/* There is no kernel that could: the connection reads the file itself. */
+int64_t sim_net_send_file(struct socket *s, int fd, uint64_t offset, size_t size)
 {
+    (void)s;
+    (void)fd;
+    (void)offset;
+    (void)size;
+    return -ENOSYS;
+}
+
+int64_t sim_net_write(struct socket *base, const struct slice *parts, size_t count, bool more)
+{
+    (void)more;
     struct sim_socket *s = socket_of(base);
     struct sim *sim = sim_of_socket(s);
     struct pipe *p = &s->link->pipes[s->side];

@@ -261,6 +261,7 @@ const struct loop_backend sim_backend = {
     .connected = sim_net_connected,
     .read = sim_net_read,
     .write = sim_net_write,
+    .send_file = sim_net_send_file,
     .watch = sim_net_watch,
     .shutdown = sim_net_shutdown,
     .close = sim_net_close,
