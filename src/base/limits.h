@@ -216,6 +216,10 @@ enum {
     LIMIT_JOURNAL_WARM_BYTES = 256 << 20,     /* default: appended since, and so still in the page cache */
     LIMIT_JOURNAL_CHECKPOINT_MS = 60000,      /* default: what is written is synced no later */
     LIMIT_JOURNAL_RETENTION_MS = 30000,       /* default: between two looks at what is to be removed */
+    LIMIT_LEDGER_ENTRY_BYTES = 8 << 20,       /* one entry */
+    LIMIT_LEDGER_COMMIT_BYTES = 16 << 20,     /* entries that wait for one write; past it appends are refused */
+    LIMIT_LEDGER_COMPACT_BYTES = 4 << 20,     /* default: a smaller file is not worth rewriting */
+    LIMIT_LEDGER_SNAPSHOT_BYTES = 512 << 20,  /* memory of a rewriting */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 };
 /* clang-format on */
