@@ -221,6 +221,12 @@ enum {
     LIMIT_LEDGER_COMPACT_BYTES = 4 << 20,     /* default: a smaller file is not worth rewriting */
     LIMIT_LEDGER_SNAPSHOT_BYTES = 512 << 20,  /* memory of a rewriting */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
+
+    /* MemoryStreamer: the data path. */
+    LIMIT_PRODUCERS = 10000,                  /* idempotent producers that a partition remembers, 200 bytes each */
+    LIMIT_PRODUCERS_SHARD = 100000,           /* of all partitions of a shard */
+    LIMIT_PRODUCER_FRESH_MS = 900000,         /* active lately: not forgotten for a new one, it could still repeat something */
+    LIMIT_PRODUCER_EXPIRY_MS = 86400000,      /* idle for so long: forgotten (Kafka's producer.id.expiration.ms) */
 };
 /* clang-format on */
 
