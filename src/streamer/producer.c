@@ -11,8 +11,8 @@ enum { SEQUENCE_ANY = -1 };
 
 void producer_pool_init(struct producer_pool *pool, const struct hash_key *secret)
 {
-    *pool = (struct producer_pool){
-        .secret = *secret, .count_max = LIMIT_PRODUCERS_SHARD, .partition_max = LIMIT_PRODUCERS};
+    *pool =
+        (struct producer_pool){.secret = *secret, .count_max = LIMIT_PRODUCERS_SHARD, .partition_max = LIMIT_PRODUCERS};
 }
 
 void producers_init(struct producers *ps, struct producer_pool *pool)

@@ -27,7 +27,7 @@ struct growing {
 
 struct watch {
     struct watch *child, *next;
-    struct watch **link; /* what points here; NULL: sleeps nowhere */
+    struct watch **link;   /* what points here; NULL: sleeps nowhere */
     struct watch *sibling; /* next watch of the same request */
     struct delayed *delayed;
     struct growing *place;
