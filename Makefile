@@ -178,6 +178,10 @@ PROOF_SRC := $(filter-out $(PROOF_AID:%=%.c),$(wildcard tests/proof/*.c))
 proof: build $(PROOF_SRC:tests/%.c=$(B)/%) $(B)/unit/drivers/memory/test_model $(B)/unit/drivers/sqlite/test_model ## long forms of tests/proof, written to docs/PROOF.md; PART=soak, PART=missing: those; PROOF_SCALE=0.1: a tenth
 	@PART="$(PART)" tests/proof/page.py
 
+.PHONY: proof-streamer
+proof-streamer: build $(B)/proof/stream_verdict ## the same of MemoryStreamer, written to docs/PROOF-memorystreamer.md
+	@PART="$(PART)" tests/proof/page.py --product streamer
+
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))

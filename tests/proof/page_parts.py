@@ -23,8 +23,18 @@ class Part:
         return " ".join(["%s=%s" % pair for pair in self.env.items()] + self.command)
 
 
-def parts(scale, seed):
-    """Suites that are not there (yet) are no parts."""
+def streamer_parts(scale, seed):
+    """Of MemoryStreamer."""
+    def sized(full, least=1):
+        return str(max(least, round(full * scale)))
+
+    return [Part("streamer-killed", "kill -9 under idempotent producers and a group", "tests/proof/stream_killed.py",
+                 "--rounds", sized(500), "--seed", str(seed)),
+            Part("streamer-many", "10,000 topics, 10,000 partitions", "tests/proof/stream_many.py", "--count", sized(10000))]
+
+
+def gateway_parts(scale, seed):
+    """Of the gateway. Suites that are not there (yet) are no parts."""
     def sized(full, least=1):
         return str(max(least, round(full * scale)))
 

@@ -1,5 +1,12 @@
 """The page that the results of the proofs become."""
 
+class Product:
+    """What the summary adds up: text, and the counts that it is made of, in the order of the page."""
+
+    def __init__(self, name, acknowledged, lost, faults, not_tested):
+        self.name, self.acknowledged, self.lost, self.faults, self.not_tested = name, acknowledged, lost, faults, not_tested
+
+
 NOT_TESTED = """\
 - Loss of power, and disks that lie about what they have written: `kill -9` ends the process, not the machine; what the kernel has
   taken stays taken. SQLite runs with the settings of docs/reference/configuration.md, and its own tests cover the rest.
@@ -13,7 +20,6 @@ NOT_TESTED = """\
 - Days: the soak takes minutes, and its data are bounded; growth by idempotency keys within their retention is by design.
 """
 
-# What the summary adds up: text, and the counts that it is made of, in the order of the page.
 ACKNOWLEDGED = (("operations answered in histories", ("answered",)),
                 ("writes before a kill", ("acknowledged",)),
                 ("good calls of the soak", ("good_answered_ok",)),
@@ -31,6 +37,27 @@ FAULTS = (("proxy killed", ("rounds",)),
           ("bad request", ("bad",)),
           ("message over the limit", ("oversize",)),
           ("disk full, read-only, damaged, newer", ("cases",)))
+
+GATEWAY = Product("the gateway", ACKNOWLEDGED, LOST, FAULTS, NOT_TESTED)
+
+STREAM_VIOLATIONS = (("acknowledged values lost", ("lost", "topics_lost", "one_topic_lost")),
+                     ("values there twice", ("duplicate",)),
+                     ("offsets that disagree", ("misplaced", "disagreement", "gap")),
+                     ("values that nobody sent, or that were refused", ("invented", "aborted_read")),
+                     ("consumers that went back or passed over values", ("backwards", "skipped")),
+                     ("sends in another order", ("reordered", "stale")),
+                     ("commits of groups lost, or never asked for", ("commit_lost", "commit_invented")))
+STREAMER_NOT_TESTED = """\
+- Loss of power on a real machine: `kill -9` ends the process, and what the kernel has taken stays taken. Lost, torn and reordered
+  pages, flipped bits, failing and full disks are the simulator's (tests/sim) and the journal's unit tests, on the same code.
+- Replication, transactions, compaction: they are not there yet.
+- Networks: all of it is over 127.0.0.1; connections break, packets are not lost, delayed or reordered.
+- Other clients than librdkafka under kill; they are in tests/kafka, without it.
+"""
+STREAMER = Product("MemoryStreamer",
+                   (("values", ("acknowledged", "topics_acknowledged", "one_topic_acknowledged")),
+                    ("commits of groups", ("commits",))),
+                   STREAM_VIOLATIONS, (("broker killed", ("kills",)),), STREAMER_NOT_TESTED)
 
 
 def table(rows):
@@ -72,12 +99,13 @@ def section(part, result):
     return "### %s: %s\n`%s`\n\n%s" % (part.title, "holds" if result["ok"] else "FAILED", result["command"], table(rows))
 
 
-def page(results, of):
-    blocks = ["# Proof\nWritten by `make proof`; not by hand. What each proof does is in [tests/proof](../tests/proof/README.md).\n",
+def page(product, results, of):
+    blocks = ["# Proof of %s\nWritten by %s; not by hand. What each proof does is in [tests/proof](../tests/proof/README.md).\n"
+              % (product.name, "`make proof`" if product is GATEWAY else "`make proof-streamer`"),
               table(facts(results, of)),
-              "## Acknowledged\n" + table(summary(results, ACKNOWLEDGED)),
-              "## Lost, or wrong\n" + table(summary(results, LOST)),
-              "## Faults by kind\n" + table(summary(results, FAULTS)),
+              "## Acknowledged\n" + table(summary(results, product.acknowledged)),
+              "## Lost, or wrong\n" + table(summary(results, product.lost)),
+              "## Faults by kind\n" + table(summary(results, product.faults)),
               "## Each\n"]
     blocks += [section(part, result) for part, result in results]
-    return "\n".join(blocks + ["## What is not tested\n" + NOT_TESTED])
+    return "\n".join(blocks + ["## What is not tested\n" + product.not_tested])
