@@ -139,6 +139,7 @@ struct journal_log_options {
     int64_t
         replay_from; /* at opening: store_options.replayed is told of entries from this offset on; below 0: of those that the
                             opening reads in any case */
+    void *context; /* journal_log_context from the start on, for what is replayed; journal_log_configure leaves it */
 };
 
 /* Finds the log or begins a new, empty one, which is on disk with its first append. Blocks where the log exists: for the
