@@ -163,7 +163,8 @@ unit: $(UNIT_RUN) ## unit tests of this VARIANT; AREAS="base pb": of these folde
 # C halves of tests that are written in other languages: tests/conform/<x>.c.
 $(B)/conform/%: $(B)/obj/tests/conform/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS)
+$(B)/conform/kafka_random: $(B)/obj/tests/unit/kafka/random.o
 
 .PHONY: everything
 everything: build $(UNIT_BIN) ## programs, library and unit tests of this VARIANT, none of them run

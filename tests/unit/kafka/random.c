@@ -23,13 +23,13 @@ uint32_t random_below(struct random *r, uint32_t end)
 }
 
 /* Small sizes mostly, sometimes one whose varint has two bytes. */
-static struct slice random_bytes(struct random *r)
+static struct slice random_bytes(struct random *r, bool text)
 {
     uint32_t size = random_below(r, 8) ? random_below(r, 12) : random_below(r, STRING_MAX);
     uint8_t *bytes = arena_alloc(r->arena, size + 1);
     r->failed |= !bytes;
     for (uint32_t i = 0; bytes && i < size; i++)
-        bytes[i] = (uint8_t)random_next(r);
+        bytes[i] = text ? (uint8_t)('a' + random_below(r, 26)) : (uint8_t)random_next(r);
     return bytes ? slice_of(bytes, size) : SLICE_EMPTY;
 }
 
@@ -71,11 +71,12 @@ static void random_op(struct random *r, const struct kafka_op *op, uint8_t *out,
     case KAFKA_CODE_STRING_COMPACT:
     case KAFKA_CODE_BYTES:
     case KAFKA_CODE_BYTES_COMPACT:
-        *(struct slice *)(void *)member = null ? SLICE_EMPTY : random_bytes(r);
+        *(struct slice *)(void *)member = null ? SLICE_EMPTY : random_bytes(r, op->code < KAFKA_CODE_BYTES);
         break;
     case KAFKA_CODE_RECORDS:
     case KAFKA_CODE_RECORDS_COMPACT:
-        *(struct kafka_records *)(void *)member = (struct kafka_records){.bytes = null ? SLICE_EMPTY : random_bytes(r)};
+        *(struct kafka_records *)(void *)member =
+            (struct kafka_records){.bytes = null ? SLICE_EMPTY : random_bytes(r, false)};
         break;
     case KAFKA_CODE_ARRAY:
     case KAFKA_CODE_ARRAY_COMPACT:
