@@ -1,329 +1,496 @@
-/* The disk of the twin: files in memory, each twice: as written and as synced. Faults: sim.disk.read, sim.disk.write,
- * sim.disk.sync. Invariant: an unlinked file lives until its last descriptor is closed. */
+/* The calls of struct env_disk on the twin, and what the plan does to them. Fault points, for tests that have no plan:
+ * sim.disk.read, sim.disk.write, sim.disk.sync.
+ *
+ * Invariant: an unlinked file lives until its last descriptor is closed. */
+#include "rt/sim/disk.h"
+
 #include <assert.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stdio.h>
 
-#include "base/buf.h"
 #include "base/fault.h"
 #include "base/mem.h"
-#include "rt/sim/internal.h"
+#include "rt/sim/disk_internal.h"
 
-enum { FILE_BYTES_MAX = 1 << 30 };
-
-struct sim_file {
-    char *path; /* NULL: unlinked */
-    struct buf written, synced;
-    bool durable; /* has been synced */
-    unsigned open_count;
-    int lock_fd; /* -1: nobody has it */
-    struct sim_file *next;
-};
-
-static struct sim_file *find(const struct sim *s, const char *path)
+enum err sim_disk_init(struct sim *s)
 {
-    struct sim_file *f = s->files;
-    while (f && !(f->path && strcmp(f->path, path) == 0))
-        f = f->next;
-    return f;
+    s->drive = mem_zalloc(sizeof *s->drive);
+    if (!s->drive)
+        return ERR_NOMEM;
+    s->drive->bytes_max = UINT64_MAX;
+    s->drive->root = sim_node_new(s, true);
+    return s->drive->root ? OK : ERR_NOMEM;
 }
 
-static struct sim_file *create(struct sim *s, const char *path)
+/* ---- the plan ------------------------------------------------------------------------------------------------------------ */
+
+void sim_disk_set_plan(struct sim *s, const struct sim_disk_plan *plan)
 {
-    struct sim_file *f = mem_zalloc(sizeof *f);
-    if (!f || !(f->path = mem_strdup(path))) {
-        mem_free(f);
-        return NULL;
+    struct sim_disk *d = s->drive;
+    d->plan = *plan;
+    memset(d->counts, 0, sizeof d->counts);
+    d->count_all = d->faults = 0;
+}
+
+uint64_t sim_disk_count(const struct sim *s, enum sim_disk_call call)
+{
+    return s->drive->counts[call];
+}
+
+uint64_t sim_disk_count_all(const struct sim *s)
+{
+    return s->drive->count_all;
+}
+
+uint64_t sim_disk_faults(const struct sim *s)
+{
+    return s->drive->faults;
+}
+
+bool sim_disk_is_off(const struct sim *s)
+{
+    return s->drive->off;
+}
+
+static bool power_fails(struct sim_disk *d)
+{
+    d->count_all++;
+    if (!d->off && d->plan.power_off_at && d->count_all >= d->plan.power_off_at) {
+        d->off = true;
+        d->faults++;
     }
-    f->lock_fd = -1;
-    buf_init(&f->written, FILE_BYTES_MAX);
-    buf_init(&f->synced, FILE_BYTES_MAX);
-    f->next = s->files;
-    s->files = f;
-    return f;
+    return d->off;
 }
 
-/* Nothing leads to it any more. */
-static void free_if_lost(struct sim *s, struct sim_file *f)
+/* Counts the call. OK: it may do its work. */
+static enum err pass(struct sim_disk *d, enum sim_disk_call call)
 {
-    struct sim_file **link = &s->files;
-    if (f->path || f->open_count)
-        return;
-    while (*link != f)
-        link = &(*link)->next;
-    *link = f->next;
-    buf_fini(&f->written);
-    buf_fini(&f->synced);
-    mem_free(f);
+    const struct sim_disk_error *e = &d->plan.errors[call];
+    uint64_t n = ++d->counts[call];
+    if (power_fails(d))
+        return ERR_IO;
+    if (!e->at || !(n == e->at || (n > e->at && e->onwards)))
+        return OK;
+    d->faults++;
+    return e->err ? e->err : ERR_IO;
 }
 
-static void forget_path(struct sim *s, struct sim_file *f)
+/* Whether the plan means this pass of the call. */
+static bool strikes(struct sim_disk *d, enum sim_disk_call call, uint64_t at)
 {
-    mem_free(f->path);
-    f->path = NULL;
-    free_if_lost(s, f);
+    bool now = at && d->counts[call] == at;
+    d->faults += now;
+    return now;
 }
 
-static int free_fd(const struct sim *s)
+/* ---- space --------------------------------------------------------------------------------------------------------------- */
+
+void sim_disk_set_size(struct sim *s, uint64_t bytes)
 {
-    for (int i = 0; i < SIM_FDS; i++)
-        if (!s->fds[i])
-            return i;
-    return -1;
+    s->drive->bytes_max = bytes;
+}
+
+static uint64_t blocks(uint64_t size)
+{
+    return (size + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+}
+
+static uint64_t used_below(const struct sim_node *n)
+{
+    uint64_t used = n->folder ? 0 : blocks(n->cache.size);
+    for (const struct sim_entry *e = n->entries; e; e = e->next)
+        used += e->here ? used_below(e->node) : 0;
+    return used;
+}
+
+uint64_t sim_disk_used(const struct sim *s)
+{
+    return used_below(s->drive->root);
+}
+
+/* How large the file may be. */
+static uint64_t size_limit(const struct sim *s, const struct sim_node *f)
+{
+    if (s->drive->bytes_max == UINT64_MAX)
+        return FILE_BYTES_MAX;
+    uint64_t used = sim_disk_used(s), own = blocks(f->cache.size), others = used > own ? used - own : 0;
+    uint64_t left = s->drive->bytes_max > others ? s->drive->bytes_max - others : 0;
+    return left < FILE_BYTES_MAX ? left / BLOCK_BYTES * BLOCK_BYTES : FILE_BYTES_MAX;
+}
+
+static enum err resize(struct sim *s, struct sim_node *f, uint64_t size)
+{
+    return size > f->cache.size && size > size_limit(s, f) ? ERR_DISK_FULL : sim_file_resize(f, size);
+}
+
+/* ---- open files ----------------------------------------------------------------------------------------------------------- */
+
+static int free_fd(const struct sim_disk *d)
+{
+    int fd = 0;
+    while (fd < SIM_FDS && d->fds[fd])
+        fd++;
+    return fd;
+}
+
+/* A new file under that path, with a reference for its descriptor. */
+static enum err create(struct sim *s, const char *path, struct sim_node **ret_node)
+{
+    struct sim_node *n = sim_node_new(s, false);
+    enum err e = n ? sim_names_add(s, path, n) : ERR_NOMEM;
+    if (e) {
+        sim_node_unref(n);
+        return e;
+    }
+    *ret_node = n;
+    return OK;
+}
+
+static enum err find_or_create(struct sim *s, const char *path, int flags, struct sim_node **ret_node)
+{
+    struct sim_node *n = sim_names_find(s, path);
+    if (!n)
+        return flags & O_CREAT ? create(s, path, ret_node) : ERR_NOT_FOUND;
+    if ((flags & O_CREAT) && (flags & O_EXCL))
+        return ERR_ALREADY_EXISTS;
+    if (n->folder)
+        return ERR_FILE;
+    n->refs++;
+    *ret_node = n;
+    return OK;
 }
 
 static enum err disk_open(const struct env *env, const char *path, int flags, mode_t mode, int *ret_fd)
 {
     (void)mode;
     struct sim *s = sim_of(env);
-    struct sim_file *f = find(s, path);
-    int fd = free_fd(s);
-    if (fd < 0)
-        return ERR_RESOURCE_EXHAUSTED;
-    if (f && (flags & O_CREAT) && (flags & O_EXCL))
-        return ERR_ALREADY_EXISTS;
-    if (!f && !(flags & O_CREAT))
-        return ERR_NOT_FOUND;
-    if (!f && !(f = create(s, path)))
-        return ERR_NOMEM;
-    if (flags & O_TRUNC)
-        buf_reset(&f->written);
-    f->open_count++;
-    s->fds[fd] = f;
+    struct sim_node *n = NULL;
+    int fd = free_fd(s->drive);
+    enum err e = pass(s->drive, SIM_DISK_OPEN);
+    if (!e)
+        e = fd == SIM_FDS ? ERR_RESOURCE_EXHAUSTED : find_or_create(s, path, flags, &n);
+    if (!e && (flags & O_TRUNC)) {
+        e = sim_file_resize(n, 0);
+        assert(e == OK); /* it does not grow */
+    }
+    if (e)
+        return e;
+    s->drive->fds[fd] = n;
     *ret_fd = fd;
     return OK;
 }
 
-static struct sim_file *file_of(const struct env *env, int fd)
+static struct sim_node *file_of(const struct env *env, int fd)
 {
-    assert(fd >= 0 && fd < SIM_FDS && sim_of(env)->fds[fd]);
-    return sim_of(env)->fds[fd];
+    assert(fd >= 0 && fd < SIM_FDS && sim_of(env)->drive->fds[fd]);
+    return sim_of(env)->drive->fds[fd];
 }
 
 static void disk_close(const struct env *env, int fd)
 {
-    struct sim_file *f = file_of(env, fd);
-    sim_of(env)->fds[fd] = NULL;
+    struct sim_node *f = file_of(env, fd);
+    sim_of(env)->drive->fds[fd] = NULL;
     f->lock_fd = f->lock_fd == fd ? -1 : f->lock_fd;
-    f->open_count--;
-    free_if_lost(sim_of(env), f);
-}
-
-static enum err disk_pread(const struct env *env, int fd, void *to, size_t size, uint64_t offset, size_t *ret_size)
-{
-    struct slice rest = slice_take(slice_skip(buf_slice(&file_of(env, fd)->written), offset), size);
-    if (FAULT("sim.disk.read"))
-        return ERR_IO;
-    if (rest.size)
-        memcpy(to, rest.data, rest.size);
-    *ret_size = rest.size;
-    return OK;
-}
-
-/* New bytes are zero. On failure the file is as it was. */
-static enum err resize(struct buf *b, size_t size)
-{
-    if (size <= b->size) {
-        b->size = size;
-        return OK;
-    }
-    uint8_t *room = buf_reserve(b, size - b->size);
-    if (!room) {
-        enum err e = buf_err(b) == ERR_NOMEM ? ERR_NOMEM : ERR_DISK_FULL;
-        b->err = OK;
-        return e;
-    }
-    memset(room, 0, size - b->size);
-    buf_advance(b, size - b->size);
-    return OK;
-}
-
-static enum err disk_pwrite(const struct env *env, int fd, struct slice from, uint64_t offset)
-{
-    struct buf *b = &file_of(env, fd)->written;
-    if (FAULT("sim.disk.write"))
-        return ERR_DISK_FULL;
-    enum err e = offset + from.size > b->size ? resize(b, offset + from.size) : OK;
-    if (!e && from.size)
-        memcpy(b->data + offset, from.data, from.size);
-    return e;
-}
-
-static enum err disk_pwritev(const struct env *env, int fd, const struct slice *parts, size_t count, uint64_t offset)
-{
-    enum err e = OK;
-    for (size_t i = 0; i < count && !e; offset += parts[i++].size)
-        e = disk_pwrite(env, fd, parts[i], offset);
-    return e;
-}
-
-static enum err disk_sync(const struct env *env, int fd)
-{
-    struct sim_file *f = file_of(env, fd);
-    if (FAULT("sim.disk.sync"))
-        return ERR_IO;
-    enum err e = resize(&f->synced, f->written.size);
-    if (e)
-        return e;
-    if (f->written.size)
-        memcpy(f->synced.data, f->written.data, f->written.size);
-    f->durable = true;
-    return OK;
-}
-
-static enum err disk_truncate(const struct env *env, int fd, uint64_t size)
-{
-    return resize(&file_of(env, fd)->written, size);
-}
-
-static enum err disk_allocate(const struct env *env, int fd, uint64_t offset, uint64_t size)
-{
-    struct buf *b = &file_of(env, fd)->written;
-    return offset + size > b->size ? resize(b, offset + size) : OK;
+    sim_node_unref(f);
 }
 
 static enum err disk_lock(const struct env *env, int fd)
 {
-    struct sim_file *f = file_of(env, fd);
+    struct sim_node *f = file_of(env, fd);
     if (f->lock_fd >= 0 && f->lock_fd != fd)
         return ERR_FAILED_PRECONDITION;
     f->lock_fd = fd;
     return OK;
 }
 
-static enum err disk_size(const struct env *env, int fd, uint64_t *ret_size)
+/* ---- contents -------------------------------------------------------------------------------------------------------------- */
+
+static enum err disk_pread(const struct env *env, int fd, void *to, size_t size, uint64_t offset, size_t *ret_size)
 {
-    *ret_size = file_of(env, fd)->written.size;
+    struct sim_disk *d = sim_of(env)->drive;
+    const struct sim_node *f = file_of(env, fd);
+    enum err e = pass(d, SIM_DISK_READ);
+    if (e || FAULT("sim.disk.read"))
+        return e ? e : ERR_IO;
+    struct slice all = buf_slice(&f->cache), rest = slice_take(slice_skip(all, offset), size);
+    if (strikes(d, SIM_DISK_READ, d->plan.stale_read_at))
+        rest = slice_take(slice_skip(buf_slice(&f->platter), offset), size);
+    if (strikes(d, SIM_DISK_READ, d->plan.misdirected_read_at) && rest.size < all.size)
+        rest = slice_of(all.data + (offset + BLOCK_BYTES) % (all.size - rest.size + 1), rest.size);
+    if (rest.size)
+        memcpy(to, rest.data, rest.size);
+    *ret_size = rest.size;
     return OK;
 }
 
-/* Durable at once, as the real one syncs the folder. */
+/* Grows the file as far as the disk has room, and takes off the bytes for which it has not. */
+static enum err make_room(struct sim *s, struct sim_node *f, uint64_t offset, struct slice *from)
+{
+    uint64_t end = offset + from->size, limit = size_limit(s, f);
+    if (end <= f->cache.size)
+        return OK;
+    if (end <= limit)
+        return resize(s, f, end);
+    limit = limit > f->cache.size ? limit : f->cache.size;
+    *from = slice_take(*from, limit > offset ? limit - offset : 0);
+    enum err e = from->size ? resize(s, f, limit) : OK;
+    return e ? e : ERR_DISK_FULL;
+}
+
+static enum sim_write way_of_write(struct sim_disk *d)
+{
+    if (strikes(d, SIM_DISK_WRITE, d->plan.lost_write_at))
+        return SIM_WRITE_LOST;
+    return strikes(d, SIM_DISK_WRITE, d->plan.misdirected_write_at) ? SIM_WRITE_MISDIRECTED : SIM_WRITE_GOOD;
+}
+
+static enum err write_some(struct sim *s, struct sim_node *f, struct slice from, uint64_t offset, enum sim_write how)
+{
+    enum err e = make_room(s, f, offset, &from);
+    if (!e || e == ERR_DISK_FULL)
+        sim_file_write(f, from, offset, how);
+    return e;
+}
+
+/* A write that fails has written a part, unless there is no power. */
+static enum err fail_write(struct sim *s, struct sim_node *f, struct slice from, uint64_t offset, enum err e)
+{
+    if (!s->drive->off)
+        (void)write_some(s, f, slice_take(from, sim_choose(s, from.size + 1)), offset, SIM_WRITE_GOOD);
+    return e;
+}
+
+static void write_back_sometimes(struct sim *s, struct sim_node *f)
+{
+    uint32_t one_in = s->drive->plan.write_back_one_in;
+    if (one_in && sim_choose(s, one_in) == 0)
+        sim_file_write_back(f);
+}
+
+/* The parts are one call for the plan, and written one after the other. */
+static enum err disk_pwritev(const struct env *env, int fd, const struct slice *parts, size_t count, uint64_t offset)
+{
+    struct sim *s = sim_of(env);
+    struct sim_node *f = file_of(env, fd);
+    enum err failure = pass(s->drive, SIM_DISK_WRITE), e = OK;
+    if (!failure && FAULT("sim.disk.write"))
+        failure = ERR_DISK_FULL;
+    enum sim_write how = failure ? SIM_WRITE_GOOD : way_of_write(s->drive);
+    size_t fails = failure && count ? sim_choose(s, count) : count;
+    if (failure && !count)
+        return failure;
+    for (size_t i = 0; i < count && !e; offset += parts[i++].size) {
+        if (i == fails)
+            return fail_write(s, f, parts[i], offset, failure);
+        if (!s->drive->off)
+            e = write_some(s, f, parts[i], offset, how);
+    }
+    write_back_sometimes(s, f);
+    return e;
+}
+
+static enum err disk_pwrite(const struct env *env, int fd, struct slice from, uint64_t offset)
+{
+    return disk_pwritev(env, fd, &from, 1, offset);
+}
+
+static enum err disk_sync(const struct env *env, int fd)
+{
+    struct sim_disk *d = sim_of(env)->drive;
+    struct sim_node *f = file_of(env, fd);
+    enum err e = pass(d, SIM_DISK_SYNC);
+    if (!e && FAULT("sim.disk.sync"))
+        e = ERR_IO;
+    if (!e)
+        sim_file_sync(f);
+    else if (!d->off)
+        sim_file_fail_sync(f);
+    return e;
+}
+
+static enum err disk_truncate(const struct env *env, int fd, uint64_t size)
+{
+    enum err e = pass(sim_of(env)->drive, SIM_DISK_TRUNCATE);
+    return e ? e : resize(sim_of(env), file_of(env, fd), size);
+}
+
+static enum err disk_allocate(const struct env *env, int fd, uint64_t offset, uint64_t size)
+{
+    struct sim_node *f = file_of(env, fd);
+    enum err e = pass(sim_of(env)->drive, SIM_DISK_ALLOCATE);
+    return e || offset + size <= f->cache.size ? e : resize(sim_of(env), f, offset + size);
+}
+
+static enum err disk_size(const struct env *env, int fd, uint64_t *ret_size)
+{
+    *ret_size = file_of(env, fd)->cache.size;
+    return OK;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------------------ */
+
 static enum err disk_rename(const struct env *env, const char *from, const char *to)
 {
     struct sim *s = sim_of(env);
-    struct sim_file *f = find(s, from), *old = find(s, to);
-    if (!f)
-        return ERR_NOT_FOUND;
-    char *path = mem_strdup(to);
-    if (!path)
-        return ERR_NOMEM;
-    if (old && old != f)
-        forget_path(s, old);
-    mem_free(f->path);
-    f->path = path;
-    f->durable = true;
-    return OK;
+    enum err e = pass(s->drive, SIM_DISK_RENAME);
+    if (!e)
+        e = sim_names_move(s, from, to);
+    if (!e)
+        sim_names_sync(sim_names_folder_of(s, to));
+    return e;
 }
 
 static enum err disk_unlink(const struct env *env, const char *path)
 {
-    struct sim_file *f = find(sim_of(env), path);
-    if (!f)
-        return ERR_NOT_FOUND;
-    forget_path(sim_of(env), f);
-    return OK;
+    struct sim *s = sim_of(env);
+    struct sim_node *n = sim_names_find(s, path);
+    enum err e = pass(s->drive, SIM_DISK_UNLINK);
+    if (!e && n && n->folder)
+        e = ERR_FILE;
+    return e ? e : sim_names_remove(s, path);
+}
+
+static enum err make_folder(struct sim *s, const char *path)
+{
+    struct sim_node *n = sim_names_find(s, path);
+    if (n)
+        return n->folder ? OK : ERR_FILE;
+    n = sim_node_new(s, true);
+    enum err e = n ? sim_names_add(s, path, n) : ERR_NOMEM;
+    sim_node_unref(n);
+    return e;
 }
 
 static enum err disk_mkdir(const struct env *env, const char *path, mode_t mode)
 {
-    (void)env;
-    (void)path;
     (void)mode;
-    return OK; /* any path can hold a file */
+    char part[4096];
+    size_t size = strlen(path);
+    enum err e = size < sizeof part ? pass(sim_of(env)->drive, SIM_DISK_MKDIR) : ERR_FILE;
+    for (size_t i = 1; i <= size && !e; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        snprintf(part, sizeof part, "%.*s", (int)i, path);
+        e = make_folder(sim_of(env), part);
+    }
+    return e;
+}
+
+static bool is_empty(const struct sim_node *folder)
+{
+    const struct sim_entry *e = folder->entries;
+    while (e && !e->here)
+        e = e->next;
+    return !e;
 }
 
 static enum err disk_rmdir(const struct env *env, const char *path)
 {
-    (void)env;
-    (void)path;
+    struct sim *s = sim_of(env);
+    struct sim_node *n = sim_names_find(s, path);
+    enum err e = pass(s->drive, SIM_DISK_RMDIR);
+    if (!e && n && !n->folder)
+        e = ERR_FILE;
+    if (!e && n && !is_empty(n))
+        e = ERR_ALREADY_EXISTS; /* ENOTEMPTY, which may be EEXIST as well */
+    return e ? e : sim_names_remove(s, path);
+}
+
+static enum err folder_at(struct sim *s, const char *path, struct sim_node **ret_folder)
+{
+    struct sim_node *n = sim_names_find(s, path);
+    if (!n || !n->folder)
+        return n ? ERR_FILE : ERR_NOT_FOUND;
+    *ret_folder = n;
     return OK;
 }
 
 static enum err disk_sync_folder(const struct env *env, const char *path)
 {
-    (void)env;
-    (void)path;
-    return OK;
-}
-
-/* What lies below the folder, without the folder: "" where nothing does. */
-static const char *below(const struct sim_file *f, const char *folder)
-{
-    size_t size = strlen(folder);
-    return f->path && strncmp(f->path, folder, size) == 0 && f->path[size] == '/' ? f->path + size + 1 : "";
-}
-
-/* Whether a newer file of the list has told of this name. */
-static bool told(const struct sim *s, const struct sim_file *f, const char *folder, size_t name_size)
-{
-    for (const struct sim_file *other = s->files; other != f; other = other->next) {
-        const char *rest = below(other, folder);
-        if (strcspn(rest, "/") == name_size && strncmp(rest, below(f, folder), name_size) == 0)
-            return true;
-    }
-    return false;
+    struct sim_node *folder;
+    enum err e = pass(sim_of(env)->drive, SIM_DISK_SYNC_FOLDER);
+    if (!e)
+        e = folder_at(sim_of(env), path, &folder);
+    if (!e)
+        sim_names_sync(folder);
+    return e;
 }
 
 static enum err disk_list(const struct env *env, const char *path,
                           void (*entry)(void *context, const char *name, bool folder), void *context)
 {
-    for (const struct sim_file *f = sim_of(env)->files, *next; f; f = next) {
-        char name[256];
-        const char *rest = below(f, path);
-        size_t size = strcspn(rest, "/");
-        next = f->next;
-        if (size == 0 || size >= sizeof name || told(sim_of(env), f, path, size))
-            continue;
-        memcpy(name, rest, size);
-        name[size] = '\0';
-        entry(context, name, rest[size] == '/');
-    }
+    struct sim_node *folder;
+    enum err e = pass(sim_of(env)->drive, SIM_DISK_LIST);
+    if (!e)
+        e = folder_at(sim_of(env), path, &folder);
+    if (e)
+        return e;
+    sim_names_each(folder, entry, context);
     return OK;
 }
 
 static enum err disk_space(const struct env *env, const char *path, uint64_t *ret_free)
 {
-    (void)env;
-    (void)path;
-    *ret_free = FILE_BYTES_MAX;
+    uint64_t max = sim_of(env)->drive->bytes_max, used = sim_disk_used(sim_of(env));
+    if (!sim_names_find(sim_of(env), path))
+        return ERR_NOT_FOUND;
+    *ret_free = max > used ? max - used : 0;
     return OK;
+}
+
+/* ---- from outside -------------------------------------------------------------------------------------------------------- */
+
+enum err sim_disk_rot(struct sim *s, const char *path, uint64_t offset, uint8_t bits)
+{
+    struct sim_node *f = sim_names_find(s, path);
+    if (!f || f->folder)
+        return ERR_NOT_FOUND;
+    if (offset >= f->cache.size)
+        return ERR_OUT_OF_RANGE;
+    f->cache.data[offset] ^= bits;
+    if (offset < f->platter.size)
+        f->platter.data[offset] ^= bits;
+    return OK;
+}
+
+static void evict_below(struct sim_node *n)
+{
+    if (!n->folder)
+        sim_file_evict(n);
+    for (struct sim_entry *e = n->entries; e; e = e->next)
+        if (e->here)
+            evict_below(e->node);
+}
+
+void sim_disk_evict(struct sim *s)
+{
+    evict_below(s->drive->root);
 }
 
 static void close_all(struct sim *s)
 {
     for (int fd = 0; fd < SIM_FDS; fd++)
-        if (s->fds[fd])
+        if (s->drive->fds[fd])
             disk_close(&s->env, fd);
-}
-
-static void lose_unsynced(struct sim *s, struct sim_file *f)
-{
-    if (!f->durable) {
-        forget_path(s, f);
-        return;
-    }
-    buf_reset(&f->written);
-    enum err e = resize(&f->written, f->synced.size);
-    assert(e == OK); /* it has been as large before, and a buffer keeps its memory */
-    (void)e;
-    if (f->synced.size)
-        memcpy(f->written.data, f->synced.data, f->synced.size);
 }
 
 void sim_crash_disk(struct sim *s)
 {
+    struct sim_disk *d = s->drive;
     close_all(s);
-    for (struct sim_file *f = s->files, *next; f; f = next) {
-        next = f->next;
-        lose_unsynced(s, f);
-    }
+    sim_names_crash(d->root, &d->plan);
+    d->off = false;
+    d->plan.power_off_at = 0;
 }
 
 void sim_disk_fini(struct sim *s)
 {
-    close_all(s);
-    while (s->files)
-        forget_path(s, s->files);
+    if (!s->drive)
+        return;
+    if (s->drive->root)
+        close_all(s);
+    sim_node_unref(s->drive->root);
+    mem_free(s->drive);
 }
 
 const struct env_disk sim_disk = {

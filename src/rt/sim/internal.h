@@ -5,9 +5,10 @@
 #include "rt/internal.h"
 #include "rt/sim/sim.h"
 
-struct sim_file;
+struct sim_node;
+struct sim_disk;
 struct sim_socket;
-enum { SIM_FDS = 256, SIM_SIGNALS = 8 };
+enum { SIM_SIGNALS = 8 };
 
 struct sim {
     struct env env; /* first: an env is its sim */
@@ -16,8 +17,7 @@ struct sim {
     uint64_t delay_min_ns, delay_max_ns;
     uint16_t next_port;
     struct sim_loop *loops;
-    struct sim_file *files;
-    struct sim_file *fds[SIM_FDS]; /* NULL: free */
+    struct sim_disk *drive;
 };
 
 struct sim_signal_entry {
@@ -64,6 +64,8 @@ void sim_net_free_closed(struct sim_loop *);
 /* When the next thing happens on a socket of the loop that watches for it; UINT64_MAX: never. */
 uint64_t sim_net_next(const struct sim_loop *);
 
+/* disk.c */
+enum err sim_disk_init(struct sim *);
 void sim_disk_fini(struct sim *);
 
 #endif

@@ -66,6 +66,11 @@ enum err sim_new(uint64_t seed, struct sim **ret_sim)
     s->random = seed;
     s->next_port = 40000;
     sim_set_delay(s, 20000, 200000);
+    enum err e = sim_disk_init(s);
+    if (e) {
+        sim_free(s);
+        return e;
+    }
     *ret_sim = s;
     return OK;
 }

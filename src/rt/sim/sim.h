@@ -8,7 +8,7 @@
  *
  * Equal seeds and equal calls give equal runs, byte for byte. Network: pipes in memory; bytes arrive after a seeded delay, reads
  * and writes are sometimes short, connections can be lost. Any HOST:PORT is an address; a port of 0 is the next free one; what
- * nobody listens on refuses. Disk: files in memory; a crash drops what was not synced. Work for a pool runs on the loop's
+ * nobody listens on refuses. Disk: files in memory; a crash drops what was not synced; faults of it: disk.h. Work for a pool runs on the loop's
  * thread, between polls. Signals come by sim_signal. Thread: one for everything. */
 #ifndef PRISM_RT_SIM_SIM_H
 #define PRISM_RT_SIM_SIM_H
@@ -32,7 +32,8 @@ uint64_t sim_choose(struct sim *, uint64_t n);
 void sim_set_delay(struct sim *, uint64_t min_ns, uint64_t max_ns);
 /* All connections are lost now: both sides see a reset. Listeners stay. */
 void sim_cut(struct sim *);
-/* The machine lost power: open descriptors are gone, files hold what was synced; those never synced are gone. */
+/* The machine lost power and has it again: open descriptors are gone, files hold what was synced, or what the plan of disk.h
+ * leaves of the rest; files and folders whose names were not synced (sync_folder, rename) are gone. */
 void sim_crash_disk(struct sim *);
 /* To every loop that subscribed. */
 void sim_signal(struct sim *, int signal);

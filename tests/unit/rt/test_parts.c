@@ -44,8 +44,11 @@ static enum err make_file(struct stage *s)
     snprintf(s->folder, sizeof s->folder, "/tmp/prism-parts-XXXXXX");
     if (!s->sim)
         CHECK(mkdtemp(s->folder));
+    enum err e = s->env->disk->mkdir(s->env, s->folder, 0700);
+    if (e)
+        return e;
     snprintf(s->path, sizeof s->path, "%s/file", s->folder);
-    enum err e = s->env->disk->open(s->env, s->path, O_RDWR | O_CREAT, 0600, &s->fd);
+    e = s->env->disk->open(s->env, s->path, O_RDWR | O_CREAT, 0600, &s->fd);
     if (e)
         s->fd = -1;
     return e ? e : write_pattern(s);

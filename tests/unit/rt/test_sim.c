@@ -289,7 +289,10 @@ TEST(a_crash_drops_what_was_not_synced)
     int kept, lost;
     CHECK_ERR(sim_new(1, &s), OK);
     const struct env *env = sim_env(s);
+    CHECK_ERR(env->disk->mkdir(env, "/d", 0700), OK);
+    CHECK_ERR(env->disk->sync_folder(env, "/"), OK);
     CHECK_ERR(env->disk->open(env, "/d/kept", O_RDWR | O_CREAT, 0600, &kept), OK);
+    CHECK_ERR(env->disk->sync_folder(env, "/d"), OK);
     CHECK_ERR(env->disk->open(env, "/d/lost", O_RDWR | O_CREAT, 0600, &lost), OK);
     CHECK_ERR(env->disk->pwrite(env, kept, SLICE("durable"), 0), OK);
     CHECK_ERR(env->disk->sync(env, kept), OK);
