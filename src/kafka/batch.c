@@ -237,7 +237,7 @@ void batch_add(struct batch_builder *b, int64_t time_ms, struct slice key, struc
 {
     if (b->count == 0)
         b->base_time_ms = b->max_time_ms = time_ms;
-    int64_t time_delta = time_ms - b->base_time_ms;
+    int64_t time_delta = (int64_t)((uint64_t)time_ms - (uint64_t)b->base_time_ms);
     size_t size = 1 + wire_varlong_size(time_delta) + wire_varlong_size(b->count) + bytes_size(key) +
                   bytes_size(value) + headers_size(headers, header_count);
     uint8_t *to = buf_reserve(b->buf, size + WIRE_VARLONG_BYTES);

@@ -111,6 +111,28 @@ TEST(the_arena_ends_what_the_message_may_take)
     CHECK_ERR(decode_in(&kafka_delete_groups_request_message, 0, slice_of(many, 4 + 2 * 262144), ARENA_MAX), OK);
 }
 
+static void check_growth(const struct kafka_program *program)
+{
+    for (const struct kafka_op *op = program->ops; op->code != KAFKA_CODE_END; op++) {
+        bool is_array = op->code == KAFKA_CODE_ARRAY || op->code == KAFKA_CODE_ARRAY_COMPACT;
+        if (is_array && op->program->item_size > 25 * op->program->bytes_min)
+            test_fail(__FILE__, __LINE__, "%s: %u bytes for %u", op->field, op->program->item_size,
+                      op->program->bytes_min);
+        if (op->program)
+            check_growth(op->program);
+    }
+}
+
+/* What codec.h promises. */
+TEST(an_item_takes_at_most_25_times_its_bytes)
+{
+    for (uint32_t i = 0; i < kafka_api_count; i++)
+        for (int16_t v = 0; v <= kafka_apis[i].version_max - kafka_apis[i].version_min; v++) {
+            check_growth(kafka_apis[i].request->programs[v]);
+            check_growth(kafka_apis[i].response->programs[v]);
+        }
+}
+
 static void cut_everywhere(struct random *r, const struct kafka_message *m, int16_t version)
 {
     struct kafka_out out;
