@@ -219,6 +219,16 @@ $(B)/obj/bench/backends/direct_postgres.o: CPPFLAGS += $(shell pkg-config --cfla
 bench-backends: build $(B)/bench/gateway/raw_client $(B)/bench/backends/direct_redis $(B)/bench/backends/direct_postgres ## through Prism beside directly: writes docs/benchmarks-backends.md
 	@bench/backends/run
 
+$(B)/bench/streamer/generator: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/rdkafka_client.c,$(wildcard bench/streamer/*.c))) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(B)/bench/streamer/rdkafka_client: $(B)/obj/bench/streamer/rdkafka_client.o $(B)/obj/bench/streamer/measure.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS) -lrdkafka
+.PHONY: bench-streamer
+bench-streamer: build $(B)/bench/streamer/generator $(B)/bench/streamer/rdkafka_client ## MemoryStreamer beside other logs: writes docs/benchmarks-streamer.md
+	@bench/streamer/run
+
 .PHONY: bench-sqlite
 bench-sqlite: $(B)/bench/sqlite ## group commit against a transaction a call, readers against the calling thread
 	@$<
