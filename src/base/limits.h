@@ -220,6 +220,34 @@ enum {
     LIMIT_LEDGER_COMMIT_BYTES = 16 << 20,     /* entries that wait for one write; past it appends are refused */
     LIMIT_LEDGER_COMPACT_BYTES = 4 << 20,     /* default: a smaller file is not worth rewriting */
     LIMIT_LEDGER_SNAPSHOT_BYTES = 512 << 20,  /* memory of a rewriting */
+
+    /* MemoryStreamer (abuse catalogue, case 57). */
+    LIMIT_STREAM_FIRST_FRAME_BYTES = 1 << 20, /* until a request of the connection has been understood */
+    LIMIT_STREAM_FRAME_BYTES = 100 << 20,
+    LIMIT_STREAM_FRAME_COPIED_BYTES = 4096,   /* smaller frames are copied: one that waits would else hold a whole read */
+    LIMIT_STREAM_FRAME_GROWTH_BYTES = 64 << 10, /* first memory of a frame that comes in pieces; then twice as much each time */
+    LIMIT_STREAM_FRAME_MS = 60000,            /* first byte of a frame to its last: slowloris */
+    LIMIT_STREAM_FRAME_MS_PER_MIB = 1000,     /* and so much more for each MiB of it */
+    LIMIT_STREAM_REQUESTS = 100,              /* of a connection, in flight: then it is not read from */
+    LIMIT_STREAM_REQUEST_BYTES = 32 << 20,    /* of a connection: frames and answers held; one larger frame beyond it */
+    LIMIT_STREAM_HELD_BYTES = 256 << 20,      /* of a shard: past it no new frames are taken */
+    LIMIT_STREAM_HELD_BYTES_MAX = 1 << 30,    /* of a shard: past it a frame that grows ends its connection */
+    LIMIT_STREAM_ARENA_BYTES = 512 << 20,     /* memory of one request: the array of a largest frame, some 40 bytes for one */
+    LIMIT_STREAM_ANSWER_BYTES = 256 << 20,    /* of one answer, without records that go by reference */
+    LIMIT_STREAM_REQUESTS_KEPT = 64,          /* of a shard: memory for the next requests */
+    LIMIT_STREAM_REQUEST_KEPT_BYTES = 32 << 10, /* of each */
+    LIMIT_STREAM_IDLE_MS = 600000,            /* a connection without a request, as Kafka's connections.max.idle.ms */
+    LIMIT_STREAM_LOOK_MS = 2000,              /* between two looks at what is idle or stalls */
+    LIMIT_STREAM_TOPIC_NAME_BYTES = 249,      /* Kafka's */
+    LIMIT_STREAM_TOPICS = 100000,
+    LIMIT_STREAM_PARTITIONS = 200000,         /* of all topics */
+    LIMIT_STREAM_TOPIC_PARTITIONS = 50000,    /* of one topic */
+    LIMIT_STREAM_CHANGES = 10000,             /* topics of one request of an administrator */
+    LIMIT_STREAM_BATCH_BYTES = 1048588,       /* default of max.message.bytes: Kafka's */
+    LIMIT_STREAM_BATCH_BYTES_MAX = 96 << 20,  /* a setting: below a frame */
+    LIMIT_STREAM_RETENTION_MS = 604800000,    /* default: seven days */
+    LIMIT_STREAM_SEGMENT_BYTES = 1 << 30,     /* default */
+    LIMIT_STREAM_SEGMENT_BYTES_MIN = 64 << 10, /* a setting: files that one partition can ask for */
     LIMIT_DISK_FREE_BYTES = 4 << 20,          /* less is reported as unhealthy */
 
     /* MemoryStreamer: the data path. */

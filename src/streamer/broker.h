@@ -65,7 +65,8 @@ struct broker_identity {
 const struct broker_identity *broker_identity(const struct broker *);
 const char *broker_data_dir(const struct broker *);
 const struct env *broker_env(const struct broker *);
-/* A new id of a producer, from a block that is durable; done comes on the shard that asks. See producer_ids.h. */
+/* "DATA/name". false: it does not fit. */
+bool broker_path(const struct broker *, const char *name, char *out, size_t size) __attribute__((warn_unused_result));
 struct journal_store *broker_store(const struct broker *);
 
 #endif

@@ -19,10 +19,17 @@ struct catalog;
 struct shard;
 
 enum catalog_verb {
-    CATALOG_CREATE,     /* name, partitions, config; ret_id, ret_partitions */
+    CATALOG_CREATE,     /* name, partitions, config; answers the topic */
     CATALOG_DELETE,     /* name, or id where the name is empty */
     CATALOG_PARTITIONS, /* name, partitions: the new count */
-    CATALOG_CONFIG,     /* name; config */
+    CATALOG_CONFIG,     /* name, settings, replace */
+};
+
+/* One setting that changes. */
+struct catalog_setting {
+    enum topic_setting setting;
+    bool unset; /* back to the default */
+    int64_t value;
 };
 
 /* One change to one topic; in the asker's memory until done. */
@@ -31,12 +38,16 @@ struct catalog_change {
     struct slice name;
     struct kafka_uuid id;
     uint32_t partitions;
-    struct topic_config config;
+    const struct catalog_setting *settings; /* CREATE, CONFIG */
+    uint32_t setting_count;
+    bool replace; /* CONFIG: settings that are not named go back to their defaults */
     bool validate_only;
-    /* Answers. */
+    /* The answer. Set before asking: the change is refused with it, unless another reason is found. */
     enum kafka_error error;
-    const char *reason; /* static text; NULL: the error says all */
-    struct kafka_uuid ret_id;
+    const char *reason; /* NULL: the error says all */
+    const struct topic
+        *topic; /* a reference, which the asker gives back: as it is after the change, or would be; DELETE: as
+                                  it was. NULL where it failed */
 };
 
 /* Several changes that are asked for together and are done together. Each succeeds or fails by itself. */

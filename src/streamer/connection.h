@@ -22,7 +22,10 @@ enum err connections_new(struct shard *, uint32_t connections_max, struct connec
 enum err connections_listen(struct connections *, const char *address, struct diag *)
     __attribute__((warn_unused_result));
 const char *connections_address(const struct connections *);
-/* No more connections, no more requests; those under way are answered until the deadline, then cut. */
+/* No more connections, no more requests: what was read and not begun is forgotten. First of the two steps of the end; what is
+ * under way goes on. */
+void connections_deafen(struct connections *);
+/* Answers that are still to come go out, then connections close; at the deadline they are cut. drained comes from the loop. */
 void connections_drain(struct connections *, uint64_t deadline_ns, void (*drained)(void *context), void *context);
 void connections_free(struct connections *); /* NULL is fine; all are closed */
 

@@ -49,6 +49,9 @@ static inline void shard_post(struct shard *s, struct task *task)
     loop_post(s->loop, task);
 }
 
+/* shard->topics has it already: its parts are told. was NULL: new; now NULL: gone. */
+void shard_topic_changed(struct shard *, const struct topic *was, const struct topic *now);
+
 /* --- what the shard asks of its parts, in the order of a life --------------------------------------------------------------
  *
  * partition.c. At start, before anything is served: opens those of the topics in shard->topics that live here. Blocks. */

@@ -52,6 +52,10 @@ enum err topics_new(const struct hash_key *, struct topics **ret_topics) __attri
 enum err topics_changed(const struct topics *, const struct hash_key *, const struct topic_change *, uint32_t count,
                         struct topics **ret_topics) __attribute__((warn_unused_result));
 
+/* While nobody else has it (the ledger is read): changed in place, without order; then topics_replayed sorts. */
+enum err topics_replay(struct topics *, const struct topic_change *) __attribute__((warn_unused_result));
+enum err topics_replayed(struct topics *) __attribute__((warn_unused_result));
+
 /* Kafka's rule: 1 to 249 of letters, digits, '.', '_', '-', not "." nor "..". */
 bool topic_name_valid(struct slice name);
 static inline bool kafka_uuid_is_zero(const struct kafka_uuid *id)

@@ -1,0 +1,28 @@
+#include "streamer/dispatch.h"
+
+#include "streamer/api.h"
+
+/* By key. */
+const struct dispatch_row dispatch_rows[] = {
+    {KAFKA_API_METADATA, api_metadata},
+    {KAFKA_API_API_VERSIONS, api_api_versions},
+    {KAFKA_API_CREATE_TOPICS, api_create_topics},
+    {KAFKA_API_DELETE_TOPICS, api_delete_topics},
+};
+const uint32_t dispatch_count = sizeof dispatch_rows / sizeof *dispatch_rows;
+
+const struct dispatch_row *dispatch_find(int16_t key)
+{
+    for (uint32_t i = 0; i < dispatch_count; i++)
+        if (dispatch_rows[i].key == key)
+            return &dispatch_rows[i];
+    return NULL;
+}
+
+bool dispatch_unsupported(struct request *r)
+{
+    if (r->header.key != KAFKA_API_API_VERSIONS)
+        return false;
+    api_api_versions(r);
+    return true;
+}

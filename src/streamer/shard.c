@@ -1,0 +1,63 @@
+/* One shard: what it is made of, in the order of its life. */
+#include "streamer/shard.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "streamer/broker_internal.h"
+
+/* --- who owns what ------------------------------------------------------------------------------------------------------------ */
+
+struct shard *shard_of_partition(const struct broker *b, const struct kafka_uuid *topic, uint32_t partition)
+{
+    if (b->shard_count == 1)
+        return b->shards;
+    uint64_t id;
+    memcpy(&id, topic->bytes, sizeof id);
+    return &b->shards[(hash_mix(id) + partition) % b->shard_count];
+}
+
+struct shard *shard_of_group(const struct broker *b, struct slice group)
+{
+    return b->shard_count == 1 ? b->shards : &b->shards[hash_fast(group, 0) % b->shard_count];
+}
+
+struct shard *shard_of_catalog(const struct broker *b)
+{
+    return b->shards;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------------------- */
+
+enum err shard_init(struct shard *s, struct broker *b, unsigned index)
+{
+    s->broker = b;
+    s->index = index;
+    s->pool = b->pool;
+    s->log = b->options.log;
+    s->settings = b->settings;
+    enum err e = loop_new(b->options.env, index, &s->loop);
+    if (!e)
+        e = requests_new(s, &s->requests);
+    return e ? e : connections_new(s, b->options.connections_max / b->shard_count + 1, &s->connections);
+}
+
+enum err shard_serve(struct shard *s, const char *address, struct diag *diag)
+{
+    return connections_listen(s->connections, address, diag);
+}
+
+void shard_fini(struct shard *s)
+{
+    connections_free(s->connections);
+    requests_free(s->requests);
+    topics_unref(s->topics);
+    if (s->loop)
+        loop_free(s->loop);
+}
+
+/* --- topics that change ------------------------------------------------------------------------------------------------------- */
+
+void shard_topic_changed(struct shard *s, const struct topic *was, const struct topic *now)
+{
+    (void)s, (void)was, (void)now;
+}
