@@ -474,13 +474,22 @@ static void close_all(struct sim *s)
             disk_close(&s->env, fd);
 }
 
+void sim_disk_halt(struct sim *s)
+{
+    s->drive->off = true;
+}
+
+void sim_disk_restart(struct sim *s)
+{
+    close_all(s);
+    s->drive->off = false;
+    s->drive->plan.power_off_at = 0;
+}
+
 void sim_crash_disk(struct sim *s)
 {
-    struct sim_disk *d = s->drive;
-    close_all(s);
-    sim_names_crash(d->root, &d->plan);
-    d->off = false;
-    d->plan.power_off_at = 0;
+    sim_disk_restart(s);
+    sim_names_crash(s->drive->root, &s->drive->plan);
 }
 
 void sim_disk_fini(struct sim *s)

@@ -62,6 +62,10 @@ uint64_t sim_disk_count_all(const struct sim *);
 /* How often the plan has struck since then; power that is off counts once. */
 uint64_t sim_disk_faults(const struct sim *);
 bool sim_disk_is_off(const struct sim *);
+/* For a process that is to die: from now on all its calls fail, without effect, so that whatever it does while it is taken apart
+ * leaves no trace. Then sim_crash_disk, where the machine dies with it, or this: caches stay, descriptors and locks go. */
+void sim_disk_halt(struct sim *);
+void sim_disk_restart(struct sim *);
 
 /* As many bytes as all files together may have, in blocks of 4 KiB; UINT64_MAX, as at first: no end. Files that have more keep
  * it. */

@@ -419,6 +419,23 @@ TEST(without_power_nothing_works_until_the_crash)
     end(&d);
 }
 
+TEST(a_killed_process_leaves_what_it_wrote)
+{
+    struct disk d = begin(1, NULL);
+    int fd;
+    put(&d, 'a', PAGE, 0);
+    CHECK_ERR(d.calls->lock(d.env, d.fd), OK);
+    sim_disk_halt(d.sim);
+    CHECK_ERR(d.calls->pwrite(d.env, d.fd, SLICE("b"), 0), ERR_IO);
+    CHECK_ERR(d.calls->open(d.env, "/d/y", O_RDWR | O_CREAT, 0600, &fd), ERR_IO);
+    sim_disk_restart(d.sim);
+    CHECK(!sim_disk_is_off(d.sim));
+    CHECK_ERR(d.calls->open(d.env, "/d/x", O_RDWR, 0600, &d.fd), OK);
+    CHECK_ERR(d.calls->lock(d.env, d.fd), OK);
+    CHECK_EQ(all_of(&d, 0, PAGE), 'a');
+    end(&d);
+}
+
 TEST(a_loop_over_the_nth_call_ends)
 {
     uint64_t n = 0;
