@@ -8,6 +8,11 @@ const struct dispatch_row dispatch_rows[] = {
     {KAFKA_API_API_VERSIONS, api_api_versions},
     {KAFKA_API_CREATE_TOPICS, api_create_topics},
     {KAFKA_API_DELETE_TOPICS, api_delete_topics},
+    {KAFKA_API_DESCRIBE_CONFIGS, api_describe_configs},
+    {KAFKA_API_ALTER_CONFIGS, api_alter_configs},
+    {KAFKA_API_CREATE_PARTITIONS, api_create_partitions},
+    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, api_incremental_alter_configs},
+    {KAFKA_API_DESCRIBE_CLUSTER, api_describe_cluster},
 };
 const uint32_t dispatch_count = sizeof dispatch_rows / sizeof *dispatch_rows;
 
