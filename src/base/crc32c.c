@@ -42,7 +42,7 @@ static uint32_t by_tables(uint32_t state, const uint8_t *at, size_t size)
 
 #define THREE_WAY __attribute__((target("sse4.2,pclmul")))
 
-enum { LONG_BYTES = 1024, SHORT_BYTES = 128, FOLD_BYTES = 256, FOLD_FROM_BYTES = 512 };
+enum { LONG_BYTES = 1024, SHORT_BYTES = 128, FOLD_BYTES = 256, FOLD_FROM_BYTES = 256 };
 
 /* x^(16 · bytes - 33) and x^(8 · bytes - 33). */
 static const uint64_t long_shifts[2] = {0xA51B6135, 0x170076FA}, short_shifts[2] = {0xB9E02B86, 0x0D3B6092};
@@ -102,8 +102,10 @@ THREE_WAY static uint32_t by_three_way(uint32_t state, const uint8_t *at, size_t
 struct factors {
     uint64_t low, high;
 };
-static const struct factors by_2048 = {0xDCB17AA4, 0xB9E02B86}, by_512 = {0x740EEF02, 0x9E4ADDF8},
-                            by_128 = {0xF20C0DFE, 0x493C7D27};
+static const struct factors by_128 = {0xF20C0DFE, 0x493C7D27}, by_256 = {0x3DA6D0CB, 0xBA4FC28E},
+                            by_384 = {0x1C291D04, 0xDDC0152B}, by_512 = {0x740EEF02, 0x9E4ADDF8},
+                            by_1024 = {0x6992CEA2, 0x0D3B6092}, by_1536 = {0xA87AB8A8, 0xAB7AFF2A},
+                            by_2048 = {0xDCB17AA4, 0xB9E02B86};
 
 FOLDING static inline __m512i fold(__m512i x, __m512i factors, __m512i next)
 {
@@ -111,25 +113,24 @@ FOLDING static inline __m512i fold(__m512i x, __m512i factors, __m512i next)
     return _mm512_ternarylogic_epi64(low, high, next, 0x96); /* the sum of all three */
 }
 
+FOLDING static inline __m128i pair(const struct factors *f)
+{
+    return _mm_set_epi64x((long long)f->high, (long long)f->low);
+}
+
 FOLDING static inline __m512i spread(const struct factors *f)
 {
-    return _mm512_set_epi64((long long)f->high, (long long)f->low, (long long)f->high, (long long)f->low,
-                            (long long)f->high, (long long)f->low, (long long)f->high, (long long)f->low);
+    return _mm512_broadcast_i32x4(pair(f));
 }
 
-FOLDING static inline __m128i fold128(__m128i x, __m128i next)
-{
-    __m128i factors = _mm_set_epi64x((long long)by_128.high, (long long)by_128.low);
-    __m128i low = _mm_clmulepi64_si128(x, factors, 0x00), high = _mm_clmulepi64_si128(x, factors, 0x11);
-    return _mm_xor_si128(_mm_xor_si128(low, high), next);
-}
-
-/* 64 bytes, as a polynomial, to the register. */
+/* 64 bytes, as four polynomials, to the register: the first three move on to where the last one stands. */
 FOLDING static inline uint32_t reduce(__m512i x)
 {
-    __m128i sum = fold128(_mm512_extracti32x4_epi32(x, 0), _mm512_extracti32x4_epi32(x, 1));
-    sum = fold128(sum, _mm512_extracti32x4_epi32(x, 2));
-    sum = fold128(sum, _mm512_extracti32x4_epi32(x, 3));
+    __m512i factors = _mm512_inserti32x4(_mm512_zextsi128_si512(pair(&by_384)), pair(&by_256), 1);
+    factors = _mm512_inserti32x4(factors, pair(&by_128), 2);
+    __m512i moved = fold(x, factors, _mm512_maskz_mov_epi64(0xc0, x)); /* the last as it is: its factors are 0 */
+    __m256i half = _mm256_xor_si256(_mm512_castsi512_si256(moved), _mm512_extracti64x4_epi64(moved, 1));
+    __m128i sum = _mm_xor_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
     uint64_t state = _mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(sum));
     return (uint32_t)_mm_crc32_u64(state, (uint64_t)_mm_extract_epi64(sum, 1));
 }
@@ -138,19 +139,20 @@ FOLDING static uint32_t by_folding(uint32_t state, const uint8_t *at, size_t siz
 {
     if (size < FOLD_FROM_BYTES)
         return by_three_way(state, at, size);
-    __m512i x[4], factors = spread(&by_2048);
-    for (int i = 0; i < 4; i++)
-        x[i] = _mm512_loadu_si512(at + 64 * i);
-    x[0] = _mm512_xor_si512(x[0], _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)state)));
-    for (at += FOLD_BYTES, size -= FOLD_BYTES; size >= FOLD_BYTES; at += FOLD_BYTES, size -= FOLD_BYTES)
-        for (int i = 0; i < 4; i++)
-            x[i] = fold(x[i], factors, _mm512_loadu_si512(at + 64 * i));
-    factors = spread(&by_512);
-    for (int i = 0; i < 3; i++)
-        x[i + 1] = fold(x[i], factors, x[i + 1]);
+    __m512i factors = spread(&by_2048), first = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)state));
+    __m512i a = _mm512_xor_si512(first, _mm512_loadu_si512(at)), b = _mm512_loadu_si512(at + 64),
+            c = _mm512_loadu_si512(at + 128), d = _mm512_loadu_si512(at + 192);
+    for (at += FOLD_BYTES, size -= FOLD_BYTES; size >= FOLD_BYTES; at += FOLD_BYTES, size -= FOLD_BYTES) {
+        a = fold(a, factors, _mm512_loadu_si512(at));
+        b = fold(b, factors, _mm512_loadu_si512(at + 64));
+        c = fold(c, factors, _mm512_loadu_si512(at + 128));
+        d = fold(d, factors, _mm512_loadu_si512(at + 192));
+    }
+    b = fold(b, spread(&by_1024), fold(a, spread(&by_1536), d));
+    __m512i x = fold(c, spread(&by_512), b);
     for (; size >= 64; at += 64, size -= 64)
-        x[3] = fold(x[3], factors, _mm512_loadu_si512(at));
-    return one_way(reduce(x[3]), at, size);
+        x = fold(x, spread(&by_512), _mm512_loadu_si512(at));
+    return one_way(reduce(x), at, size);
 }
 
 /* --- the choice ------------------------------------------------------------------------------------------------------------- */

@@ -14,8 +14,7 @@
  * struct kafka_x_default is a struct kafka_x in which each field has its default: start from a copy of it.
  *
  * Hostile input. Counts are held against the bytes that are left before memory is taken, so that a message of n bytes takes at
- * most 25 n bytes; the arena's maximum ends that. Depth is that of the
- * tables. Work is linear.
+ * most 25 n bytes; the arena's maximum ends that. Depth is that of the tables. Work is linear.
  *
  * Sources: kafka.apache.org/protocol, KIP-482 (flexible versions). Thread: any; nothing here changes. */
 #ifndef PRISM_KAFKA_CODEC_H

@@ -188,7 +188,27 @@ static bool read_tags(struct decoder *d, const struct kafka_op *op, uint8_t *out
     return true;
 }
 
-/* Fixed-size values. */
+static void read_number(uint8_t *member, uint8_t code, const uint8_t *from)
+{
+    uint16_t u16;
+    uint32_t u32;
+    uint64_t u64;
+    switch (code) {
+    case KAFKA_CODE_INT16:
+        u16 = wire_get16(from);
+        memcpy(member, &u16, sizeof u16);
+        break;
+    case KAFKA_CODE_INT32:
+        u32 = wire_get32(from);
+        memcpy(member, &u32, sizeof u32);
+        break;
+    default:
+        u64 = wire_get64(from);
+        memcpy(member, &u64, sizeof u64);
+    }
+}
+
+/* Values that always take as many bytes. */
 static bool read_fixed(struct decoder *d, const struct kafka_op *op, uint8_t *member)
 {
     static const uint8_t sizes[] = {[KAFKA_CODE_BOOL] = 1,  [KAFKA_CODE_INT8] = 1,  [KAFKA_CODE_INT16] = 2,
@@ -196,25 +216,14 @@ static bool read_fixed(struct decoder *d, const struct kafka_op *op, uint8_t *me
     size_t size = sizes[op->code];
     if (left(d) < size)
         return cut(d, op->field);
-    switch (op->code) {
-    case KAFKA_CODE_BOOL:
+    if (op->code == KAFKA_CODE_BOOL)
         *member = *d->at != 0;
-        break;
-    case KAFKA_CODE_INT8:
+    else if (op->code == KAFKA_CODE_INT8)
         *member = *d->at;
-        break;
-    case KAFKA_CODE_INT16:
-        memcpy(member, &(uint16_t){wire_get16(d->at)}, 2);
-        break;
-    case KAFKA_CODE_INT32:
-        memcpy(member, &(uint32_t){wire_get32(d->at)}, 4);
-        break;
-    case KAFKA_CODE_INT64:
-        memcpy(member, &(uint64_t){wire_get64(d->at)}, 8);
-        break;
-    default:
+    else if (op->code == KAFKA_CODE_UUID)
         memcpy(member, d->at, size);
-    }
+    else
+        read_number(member, op->code, d->at);
     d->at += size;
     return true;
 }
@@ -274,7 +283,7 @@ enum err kafka_decode_prefix(const struct kafka_message *m, int16_t version, str
 enum err kafka_decode(const struct kafka_message *m, int16_t version, struct slice in, struct arena *arena, void *out,
                       struct kafka_fault *ret_fault)
 {
-    size_t size;
+    size_t size = 0;
     enum err err = kafka_decode_prefix(m, version, in, arena, out, &size, ret_fault);
     if (err || size == in.size)
         return err;
