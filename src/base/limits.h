@@ -254,6 +254,12 @@ enum {
     LIMIT_PRODUCERS = 10000,                  /* idempotent producers that a partition remembers, 200 bytes each */
     LIMIT_PRODUCERS_SHARD = 100000,           /* of all partitions of a shard */
     LIMIT_PRODUCER_FRESH_MS = 900000,         /* active lately: not forgotten for a new one, it could still repeat something */
+    LIMIT_PRODUCER_SAVE_MS = 10000,           /* what is known of producers is saved so often; batches since are read at start */
+    LIMIT_FETCH_BYTES = 57671680,             /* of one answer, whatever is asked for (Kafka's fetch.max.bytes) */
+    LIMIT_FETCH_WAIT_MS = 600000,             /* of one fetch that finds nothing */
+    LIMIT_FETCH_SESSIONS_MAX = 100000,        /* of a shard; a setting */
+    LIMIT_FETCH_SESSION_PARTITIONS = 200000,  /* of all sessions of a shard, 150 bytes each */
+    LIMIT_FETCH_SESSION_IDLE_MS = 120000,     /* then it may go for a new one */
     LIMIT_PRODUCER_EXPIRY_MS = 86400000,      /* idle for so long: forgotten (Kafka's producer.id.expiration.ms) */
 };
 /* clang-format on */

@@ -8,10 +8,17 @@ void api_alter_configs(struct request *);
 void api_api_versions(struct request *);
 void api_create_partitions(struct request *);
 void api_create_topics(struct request *);
+void api_delete_records(struct request *);
 void api_delete_topics(struct request *);
 void api_describe_cluster(struct request *);
 void api_describe_configs(struct request *);
+void api_describe_producers(struct request *);
+void api_fetch(struct request *);
 void api_incremental_alter_configs(struct request *);
+void api_init_producer_id(struct request *);
+void api_list_offsets(struct request *);
 void api_metadata(struct request *);
+void api_offset_for_leader_epoch(struct request *);
+void api_produce(struct request *);
 
 #endif

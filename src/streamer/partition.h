@@ -20,6 +20,12 @@ struct produce_item;
 
 enum { PARTITION_EPOCH = 0 }; /* leader epochs come with replication */
 
+/* Of the shard's map. */
+struct partition_key {
+    struct kafka_uuid topic;
+    uint32_t index;
+};
+
 struct partition {
     struct shard *shard;
     const struct topic *topic; /* a reference; replaced when its settings change */
@@ -36,10 +42,9 @@ struct partition {
     uint32_t index;
     uint32_t refs;
     uint64_t records_in, bytes_in, bytes_out;
-    struct {
-        struct kafka_uuid topic;
-        uint32_t index;
-    } key; /* of the shard's map */
+    int64_t replay_from; /* batches below are in what was saved of its producers */
+    enum err learning;   /* at start: the first error of what was replayed */
+    struct partition_key key;
 };
 
 struct partitions {
@@ -49,8 +54,12 @@ struct partitions {
     struct ledger *ledger;
     struct partition *unsaved;
     struct timer timer; /* saves producers, forgets those that are idle */
-    struct partitions_saving *saving;
+    struct map saved;   /* at start: what the last run saved */
+    bool saved_ahead;   /* at start: some of it is ahead of its log, and must not be believed again */
+    uint32_t saving;    /* entries on their way to the ledger */
+    uint32_t appending; /* appends on their way */
     struct fetch_sessions *sessions;
+    void (*saved_last)(struct partitions *);
     void (*closed)(void *context);
     void *closed_context;
 };
@@ -70,6 +79,8 @@ void partition_touched(struct partition *);
 /* What was submitted has ended, well or badly: consumers and repeated batches are served. */
 void partition_grown(struct partition *, uint64_t bytes);
 void partition_append_failed(struct partition *, int64_t first_offset, enum err);
+/* Appends of all partitions that have not ended yet; at 0 a shard that closes goes on. */
+void partitions_appending(struct partitions *, int change);
 
 /* For journal_store_options.replayed; its context is not used. */
 void partition_replayed(void *context, struct journal_log *, const struct journal_entry *, struct slice header);

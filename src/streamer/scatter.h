@@ -30,6 +30,7 @@ struct scatter_part {
     struct shard *shard;
     struct scatter_item *items, **items_end;
     uint32_t pending; /* for run */
+    void *context;    /* for run */
 };
 
 struct scatter {
