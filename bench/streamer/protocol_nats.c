@@ -188,14 +188,20 @@ static void take_ack(struct link *l, const struct message *m)
     load_acked(l, 1);
 }
 
-/* Flow control asks to be answered: a message without payload, to its reply subject. */
+/* Flow control asks to be answered: a message without payload, to its reply subject. A sign of life has none (two spaces, so an empty
+ * word), or names the one that was not answered. */
 static void answer_control(struct link *l, const struct message *m)
 {
-    char command[300];
-    if (m->count < 6)
-        return; /* a sign of life */
-    int n = snprintf(command, sizeof command, "PUB %s 0\r\n\r\n", m->words[3]);
-    load_queue(l, (const uint8_t *)command, (size_t)n, 0);
+    static const char stalled[] = "Nats-Consumer-Stalled: ";
+    char command[300], subject[256] = "";
+    const char *named = memmem(m->payload, m->headers_size, stalled, sizeof stalled - 1);
+    if (m->count >= 6 && m->words[3][0])
+        snprintf(subject, sizeof subject, "%s", m->words[3]);
+    else if (named)
+        sscanf(named + sizeof stalled - 1, "%255[^\r]", subject);
+    int n = snprintf(command, sizeof command, "PUB %s 0\r\n\r\n", subject);
+    if (*subject)
+        load_queue(l, (const uint8_t *)command, (size_t)n, 0);
 }
 
 /* Reply subject: $JS.ACK.stream.consumer.delivered.sequence.… */
