@@ -213,6 +213,7 @@ enum {
     LIMIT_JOURNAL_WAL_FILE_BYTES = 64 << 20,  /* default: of a file of the write-ahead stream */
     LIMIT_JOURNAL_WAL_FILES = 8,              /* default: past it appends wait for a checkpoint */
     LIMIT_JOURNAL_GROUP_BYTES = 4 << 20,      /* of one write of the stream: others wait no longer than this takes */
+    LIMIT_JOURNAL_QUEUE_BYTES = 64 << 20,     /* of appends that wait for the stream: others are held before they are written */
     LIMIT_JOURNAL_WARM_BYTES = 256 << 20,     /* default: appended since, and so still in the page cache */
     LIMIT_JOURNAL_CHECKPOINT_MS = 60000,      /* default: what is written is synced no later */
     LIMIT_JOURNAL_RETENTION_MS = 30000,       /* default: between two looks at what is to be removed */

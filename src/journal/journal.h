@@ -133,12 +133,11 @@ struct journal_log_options {
     int64_t segment_ms;      /* or when its first entry has been there for so long; 0: without limit */
     int64_t retention_bytes; /* closed segments beyond are removed, oldest first; 0: without limit */
     int64_t retention_ms;    /* segments whose newest time lies further back are removed; 0: without limit */
-    bool
-        logged; /* appends go to the write-ahead stream, whether they wait for it (flush) or not. A first append with flush
-                    sets it, after a checkpoint; so set it for logs that will have such */
-    int64_t
-        replay_from; /* at opening: store_options.replayed is told of entries from this offset on; below 0: of those that the
-                            opening reads in any case */
+    /* Appends go to the write-ahead stream, whether they ask for it (flush) or not. A first append with flush sets it, after a
+     * checkpoint; so set it for logs that will have such. */
+    bool logged;
+    /* At opening: store_options.replayed is told of entries from this offset on; below 0: of those that are not checkpointed. */
+    int64_t replay_from;
     void *context; /* journal_log_context from the start on, for what is replayed; journal_log_configure leaves it */
 };
 
@@ -191,9 +190,11 @@ struct journal_append {
     int64_t max_time_ms;
     uint32_t entries;
     int32_t epoch; /* of the (last) entry */
-    bool flush;    /* done when it is durable, not when it is written */
+    bool flush;    /* done when it is durable, not when it is written; always so in a log with options.logged */
     void (*done)(struct journal_append *, enum err);
-    uint64_t wal_position; /* the journal's */
+    int64_t base; /* private: where it ends */
+    uint64_t position;
+    enum err result;
 };
 
 /* Never fails: errors come with done. An append that fails fails those that were submitted behind it to the same log, as their
@@ -215,6 +216,7 @@ struct journal_range {
     int64_t offset; /* what was asked for; private from here on */
     uint64_t bytes_max;
     uint64_t limit;
+    uint32_t index_count;
 };
 
 /* Where entries from offset on lie, up to the stable offset: whole ones, at most max_bytes but at least one, of one segment. At the

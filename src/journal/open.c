@@ -1,0 +1,451 @@
+/* Opening a log that exists: what its files, the checkpoint and the stream say, put together.
+ *
+ *   segments below the checkpoint's     ── trusted: their size is in the last entry of their index
+ *   the checkpoint's, up to its place   ── only its end is looked at; damage there is reported, nothing is cut
+ *   what lies behind                    ── scanned: whole, dense entries count; the first that is not one ends the log
+ *   records of the stream               ── those that the log does not have are written behind it
+ *
+ * Nothing here is acknowledged anew before journal_store_recovered has synced it. */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "journal/internal.h"
+
+/* ---- scanning: entry by entry, each one whole --------------------------------------------------------------------------------- */
+
+enum { SCAN_BYTES = 256 << 10 };
+
+struct scan {
+    const struct journal_file *file;
+    uint8_t *bytes;
+    size_t capacity, have;
+    uint64_t have_at;
+    uint64_t position;
+    int64_t expected;
+};
+
+static enum err scan_fill(struct scan *s, size_t need)
+{
+    const struct env *env = s->file->journal->env;
+    if (s->position >= s->have_at && s->position + need <= s->have_at + s->have)
+        return OK;
+    if (need > s->capacity) {
+        size_t capacity = need > SCAN_BYTES ? need : SCAN_BYTES;
+        uint8_t *more = mem_realloc(s->bytes, capacity);
+        if (!more)
+            return ERR_NOMEM;
+        s->bytes = more;
+        s->capacity = capacity;
+    }
+    s->have_at = s->position;
+    enum err e = env->disk->pread(env, s->file->fd, s->bytes, s->capacity, s->position, &s->have);
+    if (!e && s->have < need)
+        e = ERR_CORRUPT;
+    if (e)
+        s->have = 0;
+    return e;
+}
+
+static enum err scan_next(struct scan *s, uint64_t limit, struct journal_entry *ret_entry, struct slice *ret_header)
+{
+    const struct journal_format *format = s->file->journal->store->options.format;
+    struct journal_entry entry;
+    if (limit - s->position < format->header_bytes)
+        return ERR_CORRUPT;
+    enum err e = scan_fill(s, format->header_bytes);
+    if (e)
+        return e;
+    if (!format->measure(s->bytes + (s->position - s->have_at), &entry) || entry.size < format->header_bytes ||
+        entry.size > format->entry_bytes_max || entry.size > limit - s->position || entry.first_offset != s->expected ||
+        entry.last_offset < entry.first_offset)
+        return ERR_CORRUPT;
+    e = scan_fill(s, entry.size);
+    if (e)
+        return e;
+    const uint8_t *whole = s->bytes + (s->position - s->have_at);
+    if (!format->verify(slice_of(whole, entry.size)))
+        return ERR_CORRUPT;
+    *ret_entry = entry;
+    *ret_header = slice_of(whole, format->header_bytes);
+    return OK;
+}
+
+/* Up to limit, into the log's active segment. ERR_CORRUPT: something else lies at scan->position. */
+static enum err scan_to(struct journal_log *log, struct scan *s, uint64_t limit)
+{
+    struct segment *active = log_active(log);
+    struct journal_entry entry;
+    struct slice header;
+    enum err e = OK;
+    while (s->position < limit && !(e = scan_next(s, limit, &entry, &header))) {
+        active->bytes = s->position;
+        log_note(log, &entry, header);
+        s->position += entry.size;
+        s->expected = entry.last_offset + 1;
+    }
+    return e;
+}
+
+/* ---- segments ------------------------------------------------------------------------------------------------------------------ */
+
+static int by_number(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void unlink_file(const struct journal_log *log, int64_t base, const char *suffix)
+{
+    char path[JOURNAL_PATH_BYTES];
+    if (layout_log_path(path, log->journal->store->folder, &log->key, base, suffix))
+        (void)log->journal->env->disk->unlink(log->journal->env, path);
+}
+
+static bool has(const int64_t *bases, uint32_t count, int64_t base)
+{
+    return count && bsearch(&base, bases, count, sizeof base, by_number);
+}
+
+/* First offsets of the segments, in order. An index without its log was left by a removal. */
+static enum err list_bases(struct journal_log *log, int64_t **ret_bases, uint32_t *ret_count)
+{
+    char folder[JOURNAL_PATH_BYTES];
+    struct names names;
+    uint64_t number;
+    if (!layout_log_folder(folder, log->journal->store->folder, &log->key))
+        return ERR_FILE;
+    enum err e = names_of(log->journal->env, folder, &names);
+    int64_t *bases = e ? NULL : mem_alloc((names.count + 1) * sizeof *bases);
+    if (!e && !bases)
+        e = ERR_NOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 0; !e && i < names.count; i++)
+        if (layout_number_of(names.items[i], ".log", &number))
+            bases[count++] = (int64_t)number;
+    if (!e)
+        qsort(bases, count, sizeof *bases, by_number);
+    for (uint32_t i = 0; !e && i < names.count; i++)
+        if (layout_number_of(names.items[i], ".index", &number) && !has(bases, count, (int64_t)number))
+            unlink_file(log, (int64_t)number, ".index");
+    names_fini(&names);
+    if (e)
+        return e;
+    *ret_bases = bases;
+    *ret_count = count;
+    return OK;
+}
+
+static enum err file_size(const struct journal_log *log, int fd, uint64_t *ret_size)
+{
+    return log->journal->env->disk->size(log->journal->env, fd, ret_size);
+}
+
+/* The index of a closed segment is missing or damaged: made again from its log. */
+static enum err rebuild_closed(struct journal_log *log, struct journal_file *f, int64_t next_base)
+{
+    struct scan scan = {.file = f, .expected = f->base};
+    uint64_t size;
+    enum err e = file_size(log, f->fd, &size);
+    if (!e)
+        e = tail_reserve(log);
+    if (!e)
+        e = scan_to(log, &scan, size);
+    mem_free(scan.bytes);
+    if (e && e != ERR_CORRUPT)
+        return e;
+    if (scan.expected != next_base)
+        journal_log_damaged(log, scan.expected);
+    log_active(log)->bytes = size;
+    log->next = next_base;
+    tail_end_segment(log);
+    return OK;
+}
+
+static enum err load_closed(struct journal_log *log, int64_t next_base)
+{
+    struct segment *s = log_active(log);
+    struct index_entry end;
+    struct journal_file *f;
+    uint64_t index_size, size;
+    enum err e = segment_pin(log, s, false, &f);
+    if (e)
+        return e;
+    e = file_size(log, f->index_fd, &index_size);
+    if (!e)
+        e = file_size(log, f->fd, &size);
+    uint32_t rank = e || index_size < JOURNAL_INDEX_BYTES ? 0 : (uint32_t)(index_size / JOURNAL_INDEX_BYTES) - 1;
+    if (!e)
+        e = index_read(&(struct index_view){.file = f, .count = rank + 1}, rank, &end);
+    if (!e && end.seal == 0 && end.offset == next_base && end.position == size) {
+        s->bytes = size;
+        s->max_time_ms = end.max_before;
+        s->index_count = rank;
+    } else if (!e || e == ERR_CORRUPT) {
+        e = rebuild_closed(log, f, next_base);
+    }
+    file_unpin(f);
+    log->tail = (struct tail){.ring = log->tail.ring};
+    return e;
+}
+
+/* ---- the part behind the checkpoint --------------------------------------------------------------------------------------------- */
+
+struct written { /* a segment that may hold more than is synced */
+    struct journal_file *file;
+    uint64_t size;   /* on disk */
+    uint64_t synced; /* up to here nothing is cut… */
+    int64_t next;    /* …and this is the offset there */
+    int64_t max_time_ms;
+};
+
+/* Where the scan begins: at the last entry of the index within what is synced. */
+static enum err begin_scan(struct journal_log *log, const struct written *w, struct scan *scan)
+{
+    struct segment *s = log_active(log);
+    struct index_entry entry;
+    uint64_t index_size;
+    uint32_t rank = UINT32_MAX;
+    enum err e = file_size(log, w->file->index_fd, &index_size);
+    struct index_view view = {.file = w->file, .count = (uint32_t)(index_size / JOURNAL_INDEX_BYTES)};
+    if (!e && w->synced)
+        e = index_by_position(&view, w->synced - 1, &entry, &rank);
+    if (e || rank == UINT32_MAX || entry.seal == 0)
+        return e;
+    scan->position = s->bytes = entry.position;
+    scan->expected = log->next = entry.offset;
+    s->max_time_ms = entry.max_before;
+    log->tail.first = log->tail.written = log->tail.count = s->index_count = rank;
+    log->tail.last_position = entry.position / JOURNAL_INDEX_BLOCK * JOURNAL_INDEX_BLOCK - 1;
+    return OK;
+}
+
+static enum err scan_synced(struct journal_log *log, const struct written *w, struct scan *scan)
+{
+    struct segment *s = log_active(log);
+    uint64_t limit = w->size < w->synced ? w->size : w->synced;
+    enum err e = scan_to(log, scan, limit);
+    if (e && e != ERR_CORRUPT)
+        return e;
+    if (e || scan->position != w->synced || (w->synced && scan->expected != w->next))
+        journal_log_damaged(log, scan->expected);
+    if (w->synced) {
+        scan->position = s->bytes = w->synced;
+        scan->expected = log->next = w->next;
+        s->max_time_ms = w->max_time_ms > s->max_time_ms ? w->max_time_ms : s->max_time_ms;
+    }
+    return OK;
+}
+
+/* What is not whole behind the checkpoint was not acknowledged, or is in the stream. */
+static enum err scan_unsynced(struct journal_log *log, const struct written *w, struct scan *scan)
+{
+    struct segment *s = log_active(log);
+    if (w->size < w->synced) {
+        s->bytes = w->size;
+        log->roll_next = true;
+        return OK;
+    }
+    enum err e = scan_to(log, scan, w->size);
+    if (e == ERR_CORRUPT) {
+        s->bytes = scan->position;
+        e = log->journal->env->disk->truncate(log->journal->env, w->file->fd, scan->position);
+    }
+    if (!e && (w->size != w->synced || scan->position != w->synced)) {
+        if (!log->dirty)
+            log->synced_segments_from = log->segment_count - 1;
+        log_dirty(log);
+    }
+    return e;
+}
+
+static enum err recover_written(struct journal_log *log, const struct written *w)
+{
+    struct scan scan = {.file = w->file, .expected = w->file->base};
+    enum err e = tail_reserve(log);
+    log->next = w->file->base;
+    if (!e)
+        e = begin_scan(log, w, &scan);
+    uint32_t on_disk = log->tail.count;
+    if (!e)
+        e = scan_synced(log, w, &scan);
+    if (!e)
+        e = scan_unsynced(log, w, &scan);
+    mem_free(scan.bytes);
+    if (!e && !log->dirty && log->tail.count == on_disk + 1) /* the entry that the scan began with */
+        log->tail.written = log_active(log)->index_count = log->tail.count;
+    return e;
+}
+
+static enum err load_written(struct journal_log *log, const struct checkpoint_entry *cp)
+{
+    struct segment *s = log_active(log);
+    struct written w = {.max_time_ms = INT64_MIN};
+    enum err e = segment_pin(log, s, false, &w.file);
+    if (e)
+        return e;
+    if (cp && cp->base == s->base) {
+        w.synced = cp->position;
+        w.next = cp->next;
+        w.max_time_ms = cp->max_time_ms;
+        s->created_ms = cp->created_ms;
+    }
+    e = file_size(log, w.file->fd, &w.size);
+    if (!e)
+        e = recover_written(log, &w);
+    file_unpin(w.file);
+    return e;
+}
+
+/* Segments behind one that lost its end cannot be reached. */
+static enum err load_segments(struct journal_log *log, const struct checkpoint_entry *cp, const int64_t *bases,
+                              uint32_t count)
+{
+    struct segment *s;
+    enum err e = OK;
+    uint32_t i = 0;
+    for (; !e && i < count; i++) {
+        if (i > 0 && (!cp || bases[i] > cp->base)) {
+            if (log->next != bases[i])
+                break;
+            tail_end_segment(log);
+            log->tail = (struct tail){.ring = log->tail.ring};
+            log->roll_next = false;
+        }
+        e = log_add_segment(log, bases[i], &s);
+        if (!e)
+            e = cp && bases[i] < cp->base && i + 1 < count ? load_closed(log, bases[i + 1]) : load_written(log, cp);
+    }
+    for (; !e && i < count; i++) {
+        unlink_file(log, bases[i], ".log");
+        unlink_file(log, bases[i], ".index");
+    }
+    return e;
+}
+
+/* The checkpoint tells of more than is there. */
+static void look_for_missing(struct journal_log *log, const struct checkpoint_entry *cp)
+{
+    if (!cp || log->next >= cp->next)
+        return;
+    journal_log_damaged(log, log->next);
+    log->next = cp->next;
+    log->roll_next = true;
+}
+
+/* ---- the stream ----------------------------------------------------------------------------------------------------------------- */
+
+static enum err replay_entry(struct journal_log *log, struct slice whole, const struct journal_entry *entry)
+{
+    const struct journal_format *format = log->journal->store->options.format;
+    if (entry->last_offset < log->next)
+        return OK;
+    if (entry->first_offset != log->next) {
+        journal_log_damaged(log, log->next);
+        log->next = entry->first_offset;
+        log->roll_next = true;
+    }
+    enum err e = log_prepare(log, whole.size, entry->last_offset);
+    if (!e)
+        e = log_write(log, &whole, 1);
+    if (e)
+        return e;
+    log_note(log, entry, slice_take(whole, format->header_bytes));
+    log_dirty(log);
+    return OK;
+}
+
+static enum err replay_piece(struct journal_log *log, const struct wal_piece *piece)
+{
+    const struct journal_format *format = log->journal->store->options.format;
+    struct journal_entry entry;
+    if (piece->record.last_offset < log->next || piece->record.size == 0)
+        return OK;
+    uint8_t *bytes = mem_alloc(piece->record.size);
+    if (!bytes)
+        return ERR_NOMEM;
+    enum err e = store_read_piece(log->journal->store, piece, bytes);
+    struct slice rest = slice_of(bytes, piece->record.size);
+    while (!e && rest.size) {
+        if (rest.size < format->header_bytes || !format->measure(rest.data, &entry) || entry.size > rest.size ||
+            entry.size < format->header_bytes)
+            e = ERR_CORRUPT;
+        if (!e)
+            e = replay_entry(log, slice_take(rest, entry.size), &entry);
+        if (!e)
+            rest = slice_skip(rest, entry.size);
+    }
+    mem_free(bytes);
+    return e;
+}
+
+/* ---- whoever wants to know --------------------------------------------------------------------------------------------------------- */
+
+static enum err tell_segment(struct journal_log *log, uint32_t i, int64_t from)
+{
+    const struct journal_store_options *o = &log->journal->store->options;
+    struct segment *s = &log->segments[i];
+    struct index_entry begin;
+    struct journal_entry entry;
+    struct slice header;
+    struct journal_file *f;
+    struct walk w;
+    uint32_t rank;
+    enum err e = segment_pin(log, s, false, &f);
+    if (e)
+        return e;
+    e = index_by_offset(&(struct index_view){.file = f, .count = s->index_count}, from, &begin, &rank);
+    walk_init(&w, f, rank == UINT32_MAX ? 0 : begin.position, rank == UINT32_MAX ? s->base : begin.offset, s->bytes);
+    while (!e && w.position < w.limit && !(e = walk_look(&w, &entry, &header))) {
+        if (entry.last_offset >= from)
+            o->replayed(o->context, log, &entry, header);
+        walk_step(&w, &entry);
+    }
+    file_unpin(f);
+    return e == ERR_CORRUPT ? OK : e; /* damage: reported where it was met, and by who reads there */
+}
+
+static enum err tell(struct journal_log *log, int64_t from)
+{
+    enum err e = OK;
+    if (!log->journal->store->options.replayed)
+        return OK;
+    for (uint32_t i = 0; !e && i < log->segment_count; i++)
+        if (i + 1 == log->segment_count || log->segments[i + 1].base > from)
+            e = tell_segment(log, i, from);
+    return e;
+}
+
+static void settle(struct journal_log *log)
+{
+    tail_write(log);
+    if (log->tail.written == log->tail.count)
+        tail_drop(log);
+    log->end = log->stable = log->next;
+    if (log->segment_count)
+        log->stable_place = (struct place){.base = log_active(log)->base, .position = log_active(log)->bytes};
+    if (log->segment_count && log->start < log->segments[0].base)
+        log->start = log->segments[0].base;
+}
+
+enum err log_recover(struct journal_log *log, int64_t replay_from)
+{
+    const struct found_log *found = store_found(log->journal->store, &log->key);
+    const struct checkpoint_entry *cp = found && found->checkpointed ? &found->checkpoint : NULL;
+    int64_t *bases;
+    uint32_t count;
+    enum err e = list_bases(log, &bases, &count);
+    if (e)
+        return e;
+    log->start = cp ? cp->start : 0;
+    e = load_segments(log, cp, bases, count);
+    mem_free(bases);
+    if (!e)
+        look_for_missing(log, cp);
+    int64_t from = replay_from >= 0 ? replay_from : cp ? cp->next : 0;
+    for (const struct wal_piece *p = found ? found->pieces : NULL; !e && p; p = p->next)
+        e = replay_piece(log, p);
+    if (e)
+        return e;
+    settle(log);
+    return tell(log, from);
+}
