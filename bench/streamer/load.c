@@ -18,6 +18,7 @@ void die(const char *format, ...)
     va_start(arguments, format);
     fputs("generator: ", stderr);
     vfprintf(stderr, format, arguments);
+    va_end(arguments);
     fputc('\n', stderr);
     exit(1);
 }

@@ -97,12 +97,12 @@ static void ask(struct link *l, const char *subject, const char *body)
 
 static void subscribe(struct link *l)
 {
-    char command[256];
-    int n =
-        snprintf(command, sizeof command,
-                 "SUB _INBOX.%1$d.api%2$u %3$d\r\nSUB _INBOX.%1$d.ack%2$u %4$d\r\nSUB _INBOX.%1$d.data%2$u %5$d\r\n",
-                 getpid(), l->index, API_SID, ACK_SID, DELIVERY_SID);
-    link_send_all(l, command, (size_t)n);
+    static const char *const inboxes[] = {[API_SID] = "api", [ACK_SID] = "ack", [DELIVERY_SID] = "data"};
+    for (unsigned sid = API_SID; sid <= DELIVERY_SID; sid++) {
+        char command[128];
+        int n = snprintf(command, sizeof command, "SUB _INBOX.%d.%s%u %u\r\n", getpid(), inboxes[sid], l->index, sid);
+        link_send_all(l, command, (size_t)n);
+    }
 }
 
 static void open_link(struct link *l)

@@ -181,25 +181,29 @@ static void start_over(struct link *l)
     memset(st->last, 0, sizeof st->last);
 }
 
+/* [name, entries] */
+static void take_stream(struct link *l, struct cursor *c)
+{
+    long long pair, entries;
+    const uint8_t *name;
+    size_t name_size;
+    if (!array(c, &pair) || !text(c, &name, &name_size) || !array(c, &entries) || name_size <= strlen(l->load->topic))
+        die("redis: an answer to XREAD is not what was asked for");
+    unsigned partition = (unsigned)atoi((const char *)name + strlen(l->load->topic) + 1);
+    for (long long i = 0; i < entries; i++)
+        take_entry(l, c, partition % LOAD_PARTITIONS);
+}
+
 static size_t take_read(struct link *l, const uint8_t *bytes, size_t size)
 {
     struct cursor c = {bytes, bytes + size};
-    long long streams, entries, pair;
-    const uint8_t *name;
-    size_t name_size;
-    if (!is_whole(c))
+    long long streams;
+    if (!is_whole(c) || !array(&c, &streams))
         return 0;
-    array(&c, &streams);
     if (streams <= 0 && l->load->mode == LOAD_CONSUME)
         start_over(l);
-    for (long long s = 0; s < streams; s++) {
-        array(&c, &pair);
-        text(&c, &name, &name_size);
-        array(&c, &entries);
-        unsigned partition = (unsigned)atoi((const char *)name + strlen(l->load->topic) + 1);
-        for (long long i = 0; i < entries; i++)
-            take_entry(l, &c, partition % LOAD_PARTITIONS);
-    }
+    for (long long s = 0; s < streams; s++)
+        take_stream(l, &c);
     load_acked(l, 1);
     return (size_t)(c.at - bytes);
 }

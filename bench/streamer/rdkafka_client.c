@@ -49,6 +49,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *form
     va_start(arguments, format);
     fputs("rdkafka_client: ", stderr);
     vfprintf(stderr, format, arguments);
+    va_end(arguments);
     fputc('\n', stderr);
     exit(1);
 }
