@@ -256,6 +256,7 @@ enum {
     LIMIT_PRODUCERS_SHARD = 100000,           /* of all partitions of a shard */
     LIMIT_PRODUCER_FRESH_MS = 900000,         /* active lately: not forgotten for a new one, it could still repeat something */
     LIMIT_PRODUCER_SAVE_MS = 10000,           /* what is known of producers is saved so often; batches since are read at start */
+    LIMIT_PRODUCER_ID_BLOCK = 1000,           /* ids that a shard reserves at once */
     LIMIT_FETCH_BYTES = 57671680,             /* of one answer, whatever is asked for (Kafka's fetch.max.bytes) */
     LIMIT_FETCH_WAIT_MS = 600000,             /* of one fetch that finds nothing */
     LIMIT_FETCH_SESSIONS_MAX = 100000,        /* of a shard; a setting */

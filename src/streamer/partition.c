@@ -224,9 +224,15 @@ static enum err open_all(struct partitions *ps)
     return e;
 }
 
+static void nothing_more(void *context)
+{
+    (void)context;
+}
+
 static void free_all(struct partitions *ps)
 {
     struct partition *p;
+    producer_ids_close(ps->ids, nothing_more, NULL); /* there still after a failed opening alone */
     partitions_drop_unsaved(ps);
     for (uint32_t at = 0; map_next(&ps->by_key, &at, NULL, (void **)&p);) {
         p->log = NULL; /* the journal's */
@@ -253,6 +259,8 @@ enum err partitions_open(struct shard *shard, struct diag *diag)
     producer_pool_init(&ps->producers, &secret);
     enum err e = fetch_sessions_new(shard, &secret, &ps->sessions);
     if (!e)
+        e = producer_ids_open(shard, diag, &ps->ids);
+    if (!e)
         e = partitions_load_begin(ps);
     if (!e)
         e = open_all(ps);
@@ -262,12 +270,20 @@ enum err partitions_open(struct shard *shard, struct diag *diag)
     return e;
 }
 
+static void ids_closed(void *context)
+{
+    struct partitions *ps = context;
+    void (*closed)(void *) = ps->closed;
+    void *closed_context = ps->closed_context;
+    free_all(ps);
+    closed(closed_context);
+}
+
 static void saved_all(struct partitions *ps)
 {
-    void (*closed)(void *) = ps->closed;
-    void *context = ps->closed_context;
-    free_all(ps);
-    closed(context);
+    struct producer_ids *ids = ps->ids;
+    ps->ids = NULL;
+    producer_ids_close(ids, ids_closed, ps);
 }
 
 /* Requests that wait look again and find that they have to go. */

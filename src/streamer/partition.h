@@ -13,6 +13,7 @@
 #include "journal/journal.h"
 #include "journal/ledger.h"
 #include "streamer/producer.h"
+#include "streamer/producer_ids.h"
 #include "streamer/purgatory.h"
 #include "streamer/shard.h"
 
@@ -59,6 +60,7 @@ struct partitions {
     uint32_t saving;    /* entries on their way to the ledger */
     uint32_t appending; /* appends on their way */
     struct fetch_sessions *sessions;
+    struct producer_ids *ids;
     void (*saved_last)(struct partitions *);
     void (*closed)(void *context);
     void *closed_context;
