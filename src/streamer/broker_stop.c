@@ -102,9 +102,8 @@ void broker_stop(struct broker *b, uint64_t deadline_ns, void (*stopped)(void *c
 /* After a failed start: nobody runs the loops. */
 static void stop_here(struct broker *b)
 {
-    for (uint32_t i = 0; i < b->shard_count; i++)
-        if (!b->shards[i].loop)
-            return;
+    if (!b->shard_count || !b->shards[b->shard_count - 1].loop)
+        return; /* nothing was opened yet */
     broker_stop(b, 0, NULL, NULL);
     while (!b->stopped) {
         for (uint32_t i = 0; i < b->shard_count; i++)
