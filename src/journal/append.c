@@ -160,7 +160,7 @@ static enum err undo_write(struct journal_log *log, const struct journal_file *f
     return undone && passes(e) ? undone : e;
 }
 
-enum err log_write(struct journal_log *log, const struct slice *parts, size_t count)
+enum err log_put(struct journal_log *log, const struct slice *parts, size_t count)
 {
     const struct env *env = log->journal->env;
     struct segment *s = log_active(log);
@@ -287,7 +287,7 @@ static bool write_some(struct journal_log *log)
             hold(log);
             return false;
         }
-        e = plan.count ? log_write(log, plan.parts, plan.count) : log->journal->wal.make_failed;
+        e = plan.count ? log_put(log, plan.parts, plan.count) : log->journal->wal.make_failed;
     }
     log->journal->status.disk_full = e == ERR_DISK_FULL;
     if (e) {

@@ -182,7 +182,7 @@ void append_complete(struct journal_append *, enum err);
 void append_call_finished(struct journal *);
 /* Behind the active segment's end; rolls before, where size asks for it. On failure nothing is there. */
 enum err log_prepare(struct journal_log *, uint64_t size, int64_t last_offset);
-enum err log_write(struct journal_log *, const struct slice *parts, size_t count);
+enum err log_put(struct journal_log *, const struct slice *parts, size_t count);
 /* Written there: notes it and moves the end. */
 void log_note(struct journal_log *, const struct journal_entry *, struct slice header);
 void log_note_all(struct journal_log *, struct slice entries);

@@ -346,7 +346,7 @@ static enum err replay_entry(struct journal_log *log, struct slice whole, const 
     }
     enum err e = log_prepare(log, whole.size, entry->last_offset);
     if (!e)
-        e = log_write(log, &whole, 1);
+        e = log_put(log, &whole, 1);
     if (e)
         return e;
     log_note(log, entry, slice_take(whole, format->header_bytes));

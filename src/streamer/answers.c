@@ -1,5 +1,7 @@
-/* Answers leave in the order of their requests: those at the head of the queue that are done, as parts of one write. */
+/* Answers leave in the order of their requests: those at the head of the queue that are done, as parts of one write. Records go
+ * as ranges of files, between pieces of the encoded answer. */
 #include "base/limits.h"
+#include "journal/journal.h"
 #include "streamer/connection_internal.h"
 
 enum { PARTS = 64 };
@@ -32,9 +34,41 @@ static void put_bytes(struct parts *p, struct slice bytes)
     p->bytes += bytes.size;
 }
 
-static void put_answer(struct parts *p, const struct kafka_out *out)
+/* The last who needs the request's memory: its ranges are held until they are sent. */
+static void let_go(struct request *r)
 {
-    put_bytes(p, buf_slice(&out->buf));
+    if (--r->holds == 0)
+        request_end(r->shard->requests, r);
+}
+
+static void range_sent(void *owner)
+{
+    let_go(owner);
+}
+
+static void put_range(struct parts *p, struct request *r, const struct request_range *range)
+{
+    r->holds++;
+    *next_part(p) = (struct conn_part){.kind = CONN_FILE,
+                                       .file = {.fd = journal_file_fd(range->file),
+                                                .offset = range->position,
+                                                .size = range->size,
+                                                .release = range_sent,
+                                                .owner = r}};
+    p->bytes += range->size;
+}
+
+static void put_answer(struct parts *p, struct request *r)
+{
+    const struct kafka_out *out = &r->out;
+    struct slice bytes = buf_slice(&out->buf);
+    size_t at = 0;
+    for (uint32_t i = 0; i < out->hole_count; i++) {
+        put_bytes(p, slice_take(slice_skip(bytes, at), out->holes[i].at - at));
+        at = out->holes[i].at;
+        put_range(p, r, out->holes[i].source);
+    }
+    put_bytes(p, slice_skip(bytes, at));
 }
 
 /* Out of the queue; its memory is still needed. */
@@ -49,12 +83,12 @@ static struct request *take_head(struct connection *c)
     return r;
 }
 
-static void end_all(struct connection *c, struct request *ended)
+static void end_all(struct request *ended)
 {
     while (ended) {
         struct request *r = ended;
         ended = r->next;
-        request_end(c->all->shard->requests, r);
+        let_go(r);
     }
 }
 
@@ -72,7 +106,7 @@ void answers_send(struct connection *c)
     while (!close && may_send(c, &p)) {
         struct request *r = take_head(c);
         if (!r->silent && !r->closes)
-            put_answer(&p, &r->out);
+            put_answer(&p, r);
         close = r->closes;
         r->next = NULL;
         *ended_last = r;
@@ -85,7 +119,7 @@ void answers_send(struct connection *c)
         conn_close(c->conn);
     }
     bool more = c->first && c->first->state == REQUEST_DONE && p.bytes >= LIMIT_OUTPUT_QUEUE_BYTES;
-    end_all(c, ended);
+    end_all(ended);
     if (more && !close)
         connection_turn_later(c);
 }
@@ -106,5 +140,5 @@ void answers_forget(struct connection *c)
         ended = r;
     }
     c->last = at;
-    end_all(c, ended);
+    end_all(ended);
 }

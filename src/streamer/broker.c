@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "streamer/broker_internal.h"
+#include "streamer/partition.h"
 
 enum { POOL_THREADS = 4 }; /* for what blocks: flushes, cold reads, checkpoints */
 
@@ -92,6 +93,24 @@ static enum err open_catalog(struct broker *b, struct diag *diag)
     return e;
 }
 
+static enum err open_store(struct broker *b, struct diag *diag)
+{
+    const struct journal_store_options options = {.env = b->options.env,
+                                                  .folder = b->options.data_dir,
+                                                  .format = &partition_format,
+                                                  .replayed = partition_replayed};
+    return journal_store_open(&options, diag, &b->store);
+}
+
+/* All logs that the catalog knows are opened before the store may remove the others. */
+static enum err open_shards(struct broker *b, struct diag *diag)
+{
+    enum err e = OK;
+    for (uint32_t i = 0; i < b->shard_count && !e; i++)
+        e = shard_open(&b->shards[i], diag);
+    return e ? e : journal_store_recovered(b->store, diag);
+}
+
 /* The first finds the port where it is 0; the others share it. */
 static enum err listen_everywhere(struct broker *b, struct diag *diag)
 {
@@ -150,7 +169,11 @@ static enum err open_all(struct broker *b, const struct broker_options *options,
     if (!e)
         e = make_shards(b);
     if (!e)
+        e = open_store(b, diag);
+    if (!e)
         e = open_catalog(b, diag);
+    if (!e)
+        e = open_shards(b, diag);
     if (!e)
         e = listen_everywhere(b, diag);
     return e ? e : take_identity(b, diag);

@@ -26,10 +26,35 @@ static void deafen(struct shard *s)
     step_done(s);
 }
 
+static void close_parts(struct shard *s)
+{
+    if (s->partitions)
+        partitions_close(s, step_done_of, s);
+    else
+        step_done(s);
+}
+
 static void drain(struct shard *s)
 {
     if (s->connections)
         connections_drain(s->connections, s->broker->stop_deadline_ns, step_done_of, s);
+    else
+        step_done(s);
+}
+
+static void journal_closed(void *context, enum err e)
+{
+    struct shard *s = context;
+    if (e)
+        log_error(s->log, "the journal could not be closed cleanly", LOG_ERR(e));
+    s->journal = NULL;
+    step_done(s);
+}
+
+static void close_journal(struct shard *s)
+{
+    if (s->journal)
+        journal_close(s->journal, journal_closed, s);
     else
         step_done(s);
 }
@@ -49,7 +74,7 @@ static void end_loop(struct shard *s)
     loop_stop(s->loop);
 }
 
-static void (*const steps[])(struct shard *) = {deafen, drain, close_catalog, end_loop};
+static void (*const steps[])(struct shard *) = {deafen, close_parts, drain, close_journal, close_catalog, end_loop};
 enum { STEPS = sizeof steps / sizeof *steps };
 
 static void take_step(struct task *task)
@@ -119,6 +144,7 @@ void broker_close(struct broker *b)
     if (!b->stopped)
         stop_here(b);
     pool_free(b->pool);
+    journal_store_close(b->store);
     for (uint32_t i = 0; i < b->shard_count; i++)
         shard_fini(&b->shards[i]);
     arena_fini(&b->arena);

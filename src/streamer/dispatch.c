@@ -4,6 +4,8 @@
 
 /* By key. */
 const struct dispatch_row dispatch_rows[] = {
+    {KAFKA_API_PRODUCE, api_produce},
+    {KAFKA_API_FETCH, api_fetch},
     {KAFKA_API_METADATA, api_metadata},
     {KAFKA_API_API_VERSIONS, api_api_versions},
     {KAFKA_API_CREATE_TOPICS, api_create_topics},

@@ -67,10 +67,10 @@ static void handle(struct connection *c, struct request *r)
     }
 }
 
-/* The frame lies in the block, of which the reference is taken over; block NULL: it is copied. */
+/* The frame lies in the block, of which the reference is taken over. NULL: there was no memory for it. */
 static void take_frame(struct connection *c, struct block *block, struct slice frame)
 {
-    struct request *r = request_new(c->all->shard->requests, c);
+    struct request *r = block ? request_new(c->all->shard->requests, c) : NULL;
     if (!r) {
         block_unref(block);
         connection_fault(c, "no memory for a request");
@@ -78,12 +78,21 @@ static void take_frame(struct connection *c, struct block *block, struct slice f
     }
     r->block = block;
     r->frame = frame;
-    bool copied = block || arena_copy(&r->arena, frame, &r->frame);
     enqueue(c, r, frame.size);
-    if (copied)
-        handle(c, r);
-    else
-        refuse(c, r, "no memory for a request");
+    handle(c, r);
+}
+
+/* Of a block that a read has filled: a small frame is copied, so that one which waits does not hold all that came with it. */
+static void take_read_frame(struct connection *c, struct block *block, struct slice frame)
+{
+    if (frame.size > LIMIT_STREAM_FRAME_COPIED_BYTES) {
+        take_frame(c, block_ref(block), frame);
+        return;
+    }
+    struct block *copy = block_new((uint32_t)frame.size);
+    if (copy)
+        memcpy(copy->bytes, frame.data, frame.size);
+    take_frame(c, copy, copy ? slice_of(copy->bytes, frame.size) : frame);
 }
 
 /* --- frames ------------------------------------------------------------------------------------------------------------------- */
@@ -189,7 +198,7 @@ static struct slice begin(struct connection *c, struct block *block, struct slic
     if (data.size < size)
         return gather(c, data);
     c->frame = (struct frame){0};
-    take_frame(c, size > LIMIT_STREAM_FRAME_COPIED_BYTES ? block_ref(block) : NULL, slice_take(data, size));
+    take_read_frame(c, block, slice_take(data, size));
     return slice_skip(data, size);
 }
 

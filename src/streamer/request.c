@@ -54,6 +54,7 @@ struct request *request_new(struct requests *all, struct connection *c)
     }
     r->shard = all->shard;
     r->connection = c;
+    r->holds = 1;
     r->received_ns = loop_now_ns(all->shard->loop);
     r->next = NULL;
     return r;

@@ -31,7 +31,7 @@ struct connection;
 struct journal_file;
 
 /* The source of a hole in a response (struct kafka_records.source): a piece of a segment, sent by reference. Lies in the arena;
- * the handler holds its reference until `ended`. */
+ * the handler holds the file until `ended`, which waits for the bytes to be sent. */
 struct request_range {
     struct journal_file *file;
     uint64_t position;
@@ -58,6 +58,7 @@ struct request {
     bool silent;    /* no answer goes: Produce with acks 0 */
     bool closes;    /* the connection ends with this answer */
     uint64_t bytes; /* taken from the connection's share */
+    uint32_t holds; /* itself, and ranges that are being sent */
     struct kafka_out out;
     struct request *next;
 };

@@ -41,6 +41,13 @@ enum err shard_init(struct shard *s, struct broker *b, unsigned index)
     return e ? e : connections_new(s, b->options.connections_max / b->shard_count + 1, &s->connections);
 }
 
+enum err shard_open(struct shard *s, struct diag *diag)
+{
+    const struct journal_options options = {.loop = s->loop, .pool = s->pool, .shard = s->index};
+    enum err e = journal_open(s->broker->store, &options, &s->journal);
+    return e ? e : partitions_open(s, diag);
+}
+
 enum err shard_serve(struct shard *s, const char *address, struct diag *diag)
 {
     return connections_listen(s->connections, address, diag);
@@ -59,5 +66,8 @@ void shard_fini(struct shard *s)
 
 void shard_topic_changed(struct shard *s, const struct topic *was, const struct topic *now)
 {
-    (void)s, (void)was, (void)now;
+    enum err e = partitions_change(s, was, now);
+    if (e)
+        log_error(s->log, "partitions of a topic are without service", LOG_STR("topic", now ? now->name : was->name),
+                  LOG_ERR(e));
 }

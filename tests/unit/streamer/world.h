@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../harness.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "../harness.h"
 #include "kafka/errors.h"
 #include "kafka/header.h"
 #include "rt/conn.h"
