@@ -212,6 +212,8 @@ static enum kafka_error take_session(struct fetch *fetch)
     struct request *r = fetch->request;
     const struct kafka_fetch_request *in = r->body;
     bool by_id = request_version(r) >= VERSION_TOPIC_IDS;
+    if (!r->shard->partitions) /* the shard has closed */
+        return KAFKA_NOT_LEADER_OR_FOLLOWER;
     struct fetch_sessions *sessions = r->shard->partitions->sessions;
     enum kafka_error error = fetch_session_take(sessions, in->session_id, in->session_epoch, by_id, &fetch->session);
     if (error || !fetch->session || update_session(fetch))

@@ -38,12 +38,13 @@ static enum kafka_error check(const struct kafka_init_producer_id_request *in)
 void api_init_producer_id(struct request *r)
 {
     enum kafka_error refused = check(r->body);
-    struct initialising *i = refused ? NULL : arena_new(&r->arena, struct initialising);
+    struct partitions *all = r->shard->partitions; /* NULL: the shard has closed */
+    struct initialising *i = refused || !all ? NULL : arena_new(&r->arena, struct initialising);
     if (!i) {
         reply(r, refused ? refused : KAFKA_COORDINATOR_NOT_AVAILABLE, -1);
         return;
     }
     i->request = r;
     i->ask.done = done;
-    producer_ids_ask(r->shard->partitions->ids, &i->ask);
+    producer_ids_ask(all->ids, &i->ask);
 }

@@ -54,7 +54,7 @@ static struct slice key_slice(const struct partition_key *key)
 struct partition *partition_find(const struct shard *shard, const struct kafka_uuid *topic, uint32_t index)
 {
     struct partition_key key = key_of(topic, index);
-    return map_get(&shard->partitions->by_key, key_slice(&key));
+    return shard->partitions ? map_get(&shard->partitions->by_key, key_slice(&key)) : NULL;
 }
 
 struct partition *partition_ref(struct partition *p)

@@ -66,7 +66,7 @@ struct partitions {
     void *closed_context;
 };
 
-/* NULL: not here, or gone. */
+/* NULL: not here, or gone, or the shard has closed. */
 struct partition *partition_find(const struct shard *, const struct kafka_uuid *topic, uint32_t index);
 struct partition *partition_ref(struct partition *);
 void partition_unref(struct partition *); /* NULL is fine */
