@@ -109,7 +109,7 @@ static void submit(struct produce_item *i, const struct batch_header *h)
     struct partition *p = i->partition;
     bool flush = i->acks != 0 && partition_setting(p, TOPIC_DURABILITY) == DURABILITY_FLUSH;
     i->append = (struct journal_append){.log = p->log,
-                                        .block = block_ref(i->block),
+                                        .block = i->block ? block_ref(i->block) : NULL,
                                         .bytes = i->records,
                                         .first_offset = i->base_offset,
                                         .last_offset = i->last_offset,
