@@ -6,15 +6,20 @@
 const struct dispatch_row dispatch_rows[] = {
     {KAFKA_API_PRODUCE, api_produce},
     {KAFKA_API_FETCH, api_fetch},
+    {KAFKA_API_LIST_OFFSETS, api_list_offsets},
     {KAFKA_API_METADATA, api_metadata},
     {KAFKA_API_API_VERSIONS, api_api_versions},
     {KAFKA_API_CREATE_TOPICS, api_create_topics},
     {KAFKA_API_DELETE_TOPICS, api_delete_topics},
+    {KAFKA_API_DELETE_RECORDS, api_delete_records},
+    {KAFKA_API_INIT_PRODUCER_ID, api_init_producer_id},
+    {KAFKA_API_OFFSET_FOR_LEADER_EPOCH, api_offset_for_leader_epoch},
     {KAFKA_API_DESCRIBE_CONFIGS, api_describe_configs},
     {KAFKA_API_ALTER_CONFIGS, api_alter_configs},
     {KAFKA_API_CREATE_PARTITIONS, api_create_partitions},
     {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, api_incremental_alter_configs},
     {KAFKA_API_DESCRIBE_CLUSTER, api_describe_cluster},
+    {KAFKA_API_DESCRIBE_PRODUCERS, api_describe_producers},
 };
 const uint32_t dispatch_count = sizeof dispatch_rows / sizeof *dispatch_rows;
 

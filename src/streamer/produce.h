@@ -16,8 +16,8 @@ struct produce_item {
     struct scatter_item part_of; /* first */
     struct scatter_part *part;
     struct slice records; /* of the request's own block */
-    struct block *block; /* where they lie; NULL: they are there until `ended` in any case */
-    int16_t version; /* of the request */
+    struct block *block;  /* where they lie; NULL: they stay there until it has ended */
+    int16_t version;      /* of the request */
     int16_t acks;
     void (*ended)(struct produce_item *);
     /* Answers. */
