@@ -217,6 +217,15 @@ enum {
     LIMIT_JOURNAL_WARM_BYTES = 256 << 20,     /* default: appended since, and so still in the page cache */
     LIMIT_JOURNAL_CHECKPOINT_MS = 60000,      /* default: what is written is synced no later */
     LIMIT_JOURNAL_RETENTION_MS = 30000,       /* default: between two looks at what is to be removed */
+    LIMIT_STREAM_GROUPS = 100000,             /* of a shard: any name in a request makes one */
+    LIMIT_STREAM_GROUP_ID_BYTES = 1024,       /* of a group, a member, an instance */
+    LIMIT_STREAM_GROUP_MEMBERS = 5000,        /* of a group, with ids that were given out and have not come back */
+    LIMIT_STREAM_GROUP_BYTES = 4 << 20,       /* of a group: what its members say and are told; it is one entry of a ledger */
+    LIMIT_STREAM_GROUP_PROTOCOLS = 32,        /* of a member: each is compared with those of all others */
+    LIMIT_STREAM_GROUP_OFFSETS = 200000,      /* of a group */
+    LIMIT_STREAM_OFFSETS = 5000000,           /* of a shard, some 150 bytes each */
+    LIMIT_STREAM_OFFSET_METADATA_BYTES = 4096, /* Kafka's offset.metadata.max.bytes */
+    LIMIT_STREAM_OFFSETS_LOOK_MS = 60000,     /* between two looks for offsets that expire */
     LIMIT_LEDGER_ENTRY_BYTES = 8 << 20,       /* one entry */
     LIMIT_LEDGER_COMMIT_BYTES = 16 << 20,     /* entries that wait for one write; past it appends are refused */
     LIMIT_LEDGER_COMPACT_BYTES = 4 << 20,     /* default: a smaller file is not worth rewriting */

@@ -213,6 +213,11 @@ void ledger_snapshot_put(struct ledger_snapshot *s, struct slice entry)
     s->entries++;
 }
 
+void ledger_snapshot_fail(struct ledger_snapshot *s, enum err e)
+{
+    s->bytes.err = e;
+}
+
 static enum err snapshot_take(struct ledger *l)
 {
     struct ledger_snapshot *s = &l->rewrite;

@@ -58,6 +58,8 @@ enum err ledger_append(struct ledger *, struct slice entry, struct ledger_append
 
 /* Inside options.snapshot. Errors are kept and give the rewriting up; the file stays as it was. */
 void ledger_snapshot_put(struct ledger_snapshot *, struct slice entry);
+/* The caller cannot say what its state is: the rewriting is given up. */
+void ledger_snapshot_fail(struct ledger_snapshot *, enum err);
 
 /* How well it is: OK; ERR_DISK_FULL while the last write met that; any other: appends are refused. */
 enum err ledger_status(const struct ledger *);

@@ -14,11 +14,18 @@ void api_describe_cluster(struct request *);
 void api_describe_configs(struct request *);
 void api_describe_producers(struct request *);
 void api_fetch(struct request *);
+void api_find_coordinator(struct request *);
+void api_heartbeat(struct request *);
 void api_incremental_alter_configs(struct request *);
 void api_init_producer_id(struct request *);
+void api_join_group(struct request *);
+void api_leave_group(struct request *);
 void api_list_offsets(struct request *);
 void api_metadata(struct request *);
+void api_offset_commit(struct request *);
+void api_offset_fetch(struct request *);
 void api_offset_for_leader_epoch(struct request *);
 void api_produce(struct request *);
+void api_sync_group(struct request *);
 
 #endif

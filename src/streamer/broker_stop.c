@@ -1,7 +1,7 @@
 /* The end, a table of steps. Every shard takes a step on its own thread; when all have, the next begins: so what one shard does for
  * another is done before that one closes.
  *
- *   deafen ──▶ close parts ──▶ drain connections ──▶ close journals ──▶ catalog ──▶ loops end ──▶ stopped */
+ *   deafen ──▶ close parts ──▶ close groups ──▶ drain connections ──▶ close journals ──▶ catalog ──▶ loops end ──▶ stopped */
 #include "base/mem.h"
 #include "streamer/broker_internal.h"
 
@@ -30,6 +30,14 @@ static void close_parts(struct shard *s)
 {
     if (s->partitions)
         partitions_close(s, step_done_of, s);
+    else
+        step_done(s);
+}
+
+static void close_groups(struct shard *s)
+{
+    if (s->groups)
+        groups_close(s, step_done_of, s);
     else
         step_done(s);
 }
@@ -74,7 +82,8 @@ static void end_loop(struct shard *s)
     loop_stop(s->loop);
 }
 
-static void (*const steps[])(struct shard *) = {deafen, close_parts, drain, close_journal, close_catalog, end_loop};
+static void (*const steps[])(struct shard *) = {deafen,        close_parts,   close_groups, drain,
+                                                close_journal, close_catalog, end_loop};
 enum { STEPS = sizeof steps / sizeof *steps };
 
 static void take_step(struct task *task)

@@ -45,7 +45,9 @@ enum err shard_open(struct shard *s, struct diag *diag)
 {
     const struct journal_options options = {.loop = s->loop, .pool = s->pool, .shard = s->index};
     enum err e = journal_open(s->broker->store, &options, &s->journal);
-    return e ? e : partitions_open(s, diag);
+    if (!e)
+        e = partitions_open(s, diag);
+    return e ? e : groups_open(s, diag);
 }
 
 enum err shard_serve(struct shard *s, const char *address, struct diag *diag)
@@ -57,6 +59,7 @@ void shard_fini(struct shard *s)
 {
     connections_free(s->connections);
     requests_free(s->requests);
+    groups_free(s);
     topics_unref(s->topics);
     if (s->loop)
         loop_free(s->loop);
@@ -70,4 +73,5 @@ void shard_topic_changed(struct shard *s, const struct topic *was, const struct 
     if (e)
         log_error(s->log, "partitions of a topic are without service", LOG_STR("topic", now ? now->name : was->name),
                   LOG_ERR(e));
+    groups_change(s, was, now);
 }

@@ -33,7 +33,7 @@ struct shard {
     const struct topics *topics;            /* in effect here; replaced as a whole, a reference is held */
     struct journal *journal;
     struct partitions *partitions; /* those that live here: partition.h */
-    struct groups *groups;         /* those that live here: group.h */
+    struct groups *groups;         /* those that live here: groups.h */
     struct connections *connections;
     struct requests *requests; /* memory of requests, kept for the next ones */
 };
@@ -64,9 +64,10 @@ enum err partitions_change(struct shard *, const struct topic *was, const struct
  * from the loop. The journal is closed by the shard afterwards. */
 void partitions_close(struct shard *, void (*closed)(void *context), void *context);
 
-/* group.c: the same. A topic that is gone takes its offsets along. */
+/* groups.c: the same. A topic that is gone takes its offsets along. After groups_close who comes is refused, until groups_free. */
 enum err groups_open(struct shard *, struct diag *) __attribute__((warn_unused_result));
 void groups_change(struct shard *, const struct topic *was, const struct topic *now);
 void groups_close(struct shard *, void (*closed)(void *context), void *context);
+void groups_free(struct shard *); /* none is fine */
 
 #endif

@@ -71,7 +71,13 @@ static struct broker_options options_of(struct server *s)
         .listen = from->listen ? from->listen : "127.0.0.1:9092",
         .workers = from->workers ? from->workers : 1,
         .connections_max = LIMIT_CONNECTIONS,
-        .settings = {.auto_create_topics = true, .partitions_default = 1, .topic_defaults = topic_config_default},
+        .settings = {.auto_create_topics = true,
+                     .partitions_default = 1,
+                     .topic_defaults = topic_config_default,
+                     .offsets_retention_ms = 604800000,
+                     .group_session_timeout_min_ms = 6000,
+                     .group_session_timeout_max_ms = 1800000,
+                     .group_initial_rebalance_delay_ms = 500},
     };
 }
 
