@@ -206,6 +206,8 @@ static void note_result(struct journal *j)
         if (c->sync_failed)
             journal_fail(j, c->result);
     }
+    if (!c->result || c->result == ERR_DISK_FULL)
+        removals_submit(j, c->generation);
     mem_free(c->items);
     mem_free(c->image);
     c->items = NULL;

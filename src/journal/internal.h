@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "journal/layout.h"
 
+struct removal;
 enum { TAIL_ENTRIES = 256, INDEX_WRITE_ENTRIES = 128, WALK_BYTES = 4096 };
 
 /* ---- files.c: descriptors --------------------------------------------------------------------------------------------------- */
@@ -190,6 +191,8 @@ void log_note_all(struct journal_log *, struct slice entries);
 enum err log_recover(struct journal_log *, int64_t replay_from);
 /* retention.c */
 void log_remove_below(struct journal_log *, uint32_t segments); /* the oldest ones */
+void removals_submit(struct journal *, uint64_t finished);
+void removals_forget(struct journal *);
 void log_retain(struct journal_log *, int64_t now_ms);
 
 /* ---- wal.c ---------------------------------------------------------------------------------------------------------------------- */
@@ -286,7 +289,8 @@ struct journal {
     struct checkpoint checkpoint;
     struct timer tick;
     struct journal_status status;
-    uint32_t jobs; /* of the pool that remove files */
+    struct removal *removals; /* that wait for a checkpoint */
+    uint32_t jobs;            /* of the pool that remove files */
     struct task close_task;
     bool recovered, closing, close_synced, close_posted;
     enum err close_err;

@@ -64,6 +64,7 @@ void journal_free(struct journal *j)
     timer_stop(j->options.loop, &j->checkpoint.timer);
     map_fini(&j->logs);
     wal_fini(&j->wal);
+    removals_forget(j);
     assert(j->files.open == 0);
     mem_free(j);
 }

@@ -198,7 +198,39 @@ struct written { /* a segment that may hold more than is synced */
     int64_t max_time_ms;
 };
 
-/* Where the scan begins: at the last entry of the index within what is synced. */
+/* Whether the entry that the index tells of lies there. */
+static bool is_sealed(const struct written *w, const struct index_entry *entry)
+{
+    struct journal_entry there;
+    struct slice header;
+    struct walk walk;
+    walk_init(&walk, w->file, entry->position, entry->offset, w->size);
+    return entry->seal && walk_look(&walk, &there, &header) == OK &&
+           layout_seal(&w->file->key, w->file->base, entry->position, header) == entry->seal;
+}
+
+/* The last entry of the index within what is synced that is true: a crash may have left others, from before the last one. */
+static enum err last_sealed(const struct written *w, const struct index_view *view, struct index_entry *ret_entry,
+                            uint32_t *ret_rank)
+{
+    *ret_rank = UINT32_MAX;
+    enum err e = w->synced ? index_by_position(view, w->synced - 1, ret_entry, ret_rank) : OK;
+    for (uint32_t back = 1; !e && *ret_rank != UINT32_MAX && !is_sealed(w, ret_entry); back *= 2) {
+        if (*ret_rank < back) {
+            *ret_rank = UINT32_MAX;
+            break;
+        }
+        *ret_rank -= back;
+        e = index_read(view, *ret_rank, ret_entry);
+        if (e == ERR_CORRUPT) {
+            ret_entry->seal = 0;
+            e = OK;
+        }
+    }
+    return e;
+}
+
+/* Where the scan begins. */
 static enum err begin_scan(struct journal_log *log, const struct written *w, struct scan *scan)
 {
     struct segment *s = log_active(log);
@@ -206,10 +238,10 @@ static enum err begin_scan(struct journal_log *log, const struct written *w, str
     uint64_t index_size;
     uint32_t rank = UINT32_MAX;
     enum err e = file_size(log, w->file->index_fd, &index_size);
-    struct index_view view = {.file = w->file, .count = (uint32_t)(index_size / JOURNAL_INDEX_BYTES)};
-    if (!e && w->synced)
-        e = index_by_position(&view, w->synced - 1, &entry, &rank);
-    if (e || rank == UINT32_MAX || entry.seal == 0)
+    if (!e)
+        e = last_sealed(w, &(struct index_view){.file = w->file, .count = (uint32_t)(index_size / JOURNAL_INDEX_BYTES)},
+                        &entry, &rank);
+    if (e || rank == UINT32_MAX)
         return e;
     scan->position = s->bytes = entry.position;
     scan->expected = log->next = entry.offset;
@@ -236,6 +268,13 @@ static enum err scan_synced(struct journal_log *log, const struct written *w, st
     return OK;
 }
 
+static void dirty_from_here(struct journal_log *log)
+{
+    if (!log->dirty)
+        log->synced_segments_from = log->segment_count - 1;
+    log_dirty(log);
+}
+
 /* What is not whole behind the checkpoint was not acknowledged, or is in the stream. */
 static enum err scan_unsynced(struct journal_log *log, const struct written *w, struct scan *scan)
 {
@@ -250,12 +289,17 @@ static enum err scan_unsynced(struct journal_log *log, const struct written *w, 
         s->bytes = scan->position;
         e = log->journal->env->disk->truncate(log->journal->env, w->file->fd, scan->position);
     }
-    if (!e && (w->size != w->synced || scan->position != w->synced)) {
-        if (!log->dirty)
-            log->synced_segments_from = log->segment_count - 1;
-        log_dirty(log);
-    }
+    if (!e && (w->size != w->synced || scan->position != w->synced))
+        dirty_from_here(log);
     return e;
+}
+
+/* Entries that tell of what was cut would be taken for true ones when the log has grown again. */
+static enum err cut_index(struct journal_log *log, const struct written *w)
+{
+    uint64_t size, want = (uint64_t)log->tail.count * JOURNAL_INDEX_BYTES;
+    enum err e = file_size(log, w->file->index_fd, &size);
+    return e || size <= want ? e : log->journal->env->disk->truncate(log->journal->env, w->file->index_fd, want);
 }
 
 static enum err recover_written(struct journal_log *log, const struct written *w)
@@ -273,7 +317,7 @@ static enum err recover_written(struct journal_log *log, const struct written *w
     mem_free(scan.bytes);
     if (!e && !log->dirty && log->tail.count == on_disk + 1) /* the entry that the scan began with */
         log->tail.written = log_active(log)->index_count = log->tail.count;
-    return e;
+    return e ? e : cut_index(log, w);
 }
 
 static enum err load_written(struct journal_log *log, const struct checkpoint_entry *cp)
@@ -288,6 +332,9 @@ static enum err load_written(struct journal_log *log, const struct checkpoint_en
         w.next = cp->next;
         w.max_time_ms = cp->max_time_ms;
         s->created_ms = cp->created_ms;
+    } else {
+        dirty_from_here(log);
+        log->new_folder = log->new_names = true; /* nobody says that they are durable */
     }
     e = file_size(log, w.file->fd, &w.size);
     if (!e)
@@ -296,15 +343,26 @@ static enum err load_written(struct journal_log *log, const struct checkpoint_en
     return e;
 }
 
+/* A removal that was not finished. Returns how many there were. */
+static uint32_t remove_below_start(struct journal_log *log, const int64_t *bases, uint32_t count)
+{
+    uint32_t below = 0;
+    for (; below + 1 < count && bases[below + 1] <= log->start; below++) {
+        unlink_file(log, bases[below], ".log");
+        unlink_file(log, bases[below], ".index");
+    }
+    return below;
+}
+
 /* Segments behind one that lost its end cannot be reached. */
 static enum err load_segments(struct journal_log *log, const struct checkpoint_entry *cp, const int64_t *bases,
                               uint32_t count)
 {
     struct segment *s;
     enum err e = OK;
-    uint32_t i = 0;
+    uint32_t i = remove_below_start(log, bases, count);
     for (; !e && i < count; i++) {
-        if (i > 0 && (!cp || bases[i] > cp->base)) {
+        if (log->segment_count && (!cp || bases[i] > cp->base)) {
             if (log->next != bases[i])
                 break;
             tail_end_segment(log);
@@ -350,7 +408,7 @@ static enum err replay_entry(struct journal_log *log, struct slice whole, const 
     if (e)
         return e;
     log_note(log, entry, slice_take(whole, format->header_bytes));
-    log_dirty(log);
+    dirty_from_here(log);
     return OK;
 }
 

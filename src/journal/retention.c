@@ -1,6 +1,10 @@
 /* What is removed: segments that are too old, too many or below the start, and logs that are deleted. Files are removed by the
- * pool; who reads them holds their descriptors open. Order: the log first, then its index, so that a crash between leaves an
- * index without a log, which the next opening removes, and never a log that was gone. */
+ * pool; who reads them holds their descriptors open.
+ *
+ *   cut from the log ──▶ waiting for a checkpoint that has the new start ──▶ unlinked, the log first, then its index
+ *
+ * So what a crash brings back lies below the start, or is an index without a log, and the next opening removes it; a segment that is
+ * missing elsewhere is damage. On a full disk no checkpoint may be possible before something is removed: then it is not waited for. */
 #include <assert.h>
 #include <string.h>
 
@@ -9,6 +13,8 @@
 
 struct removal {
     struct work work;
+    struct removal *next;
+    uint64_t generation; /* of the checkpoint that it waits for */
     struct journal *journal;
     struct journal_key key;
     bool folder;
@@ -63,6 +69,40 @@ static void submit(struct removal *r)
     pool_submit(r->journal->options.pool, r->journal->options.loop, &r->work);
 }
 
+void removals_submit(struct journal *j, uint64_t finished)
+{
+    struct removal **link = &j->removals;
+    while (*link) {
+        struct removal *r = *link;
+        if (r->generation > finished) {
+            link = &r->next;
+            continue;
+        }
+        *link = r->next;
+        submit(r);
+    }
+}
+
+/* What was not removed lies below the start: the next opening does it. */
+void removals_forget(struct journal *j)
+{
+    for (struct removal *r = j->removals, *next; r; r = next) {
+        next = r->next;
+        mem_free(r);
+    }
+    j->removals = NULL;
+}
+
+static void wait_for_checkpoint(struct removal *r)
+{
+    struct journal *j = r->journal;
+    r->generation = j->checkpoint.generation + 1;
+    r->next = j->removals;
+    j->removals = r;
+    if (!j->closing)
+        checkpoint_want(j);
+}
+
 /* Without memory they stay until the next look. */
 void log_remove_below(struct journal_log *log, uint32_t segments)
 {
@@ -78,7 +118,7 @@ void log_remove_below(struct journal_log *log, uint32_t segments)
     if (log->start < log->segments[0].base)
         log->start = log->segments[0].base;
     log_dirty(log);
-    submit(r);
+    wait_for_checkpoint(r);
 }
 
 /* ---- by time and size --------------------------------------------------------------------------------------------------------- */

@@ -69,6 +69,8 @@ enum err log_roll(struct journal_log *log)
     /* What lies there under this name was never acknowledged. */
     if (!e) {
         e = log->journal->env->disk->truncate(log->journal->env, f->fd, 0);
+        if (!e)
+            e = log->journal->env->disk->truncate(log->journal->env, f->index_fd, 0);
         file_unpin(f);
     }
     if (e) {

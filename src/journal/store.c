@@ -184,6 +184,18 @@ static enum err read_checkpoints(struct journal_store *s, uint64_t wal_first[LIM
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------------- */
 
+/* The folders' own names last. */
+static enum err sync_names(const struct journal_store *s)
+{
+    char parent[sizeof s->folder];
+    snprintf(parent, sizeof parent, "%s", s->folder);
+    char *slash = strrchr(parent, '/');
+    if (slash)
+        slash[slash == parent] = '\0';
+    enum err e = s->env->disk->sync_folder(s->env, slash ? parent : ".");
+    return e && e != ERR_NOT_FOUND ? e : s->env->disk->sync_folder(s->env, s->folder); /* the twin has no "." */
+}
+
 static enum err own_folder(struct journal_store *s, struct diag *diag)
 {
     static const char *const folders[] = {"logs", "wal", "meta"};
@@ -194,6 +206,8 @@ static enum err own_folder(struct journal_store *s, struct diag *diag)
     if (!e)
         e = layout_path(path, s->folder, "lock") ? s->env->disk->open(s->env, path, O_RDWR | O_CREAT, 0600, &s->lock_fd)
                                                  : ERR_FILE;
+    if (!e)
+        e = sync_names(s);
     if (e)
         return diag_set(diag, e, "cannot make the data folder %s", s->folder);
     e = s->env->disk->lock(s->env, s->lock_fd);
@@ -284,11 +298,11 @@ static enum err sync_recovered(struct journal_store *s)
 
 static void drop_wal(struct journal_store *s, const struct found_wal *w)
 {
-    enum { WORTH_KEEPING = 1 << 20 };
+    enum { WORTH_KEEPING = 16 };
     char path[JOURNAL_PATH_BYTES];
     struct journal *j = journal_of_shard(s, w->shard);
-    bool keep =
-        j && w->size >= WORTH_KEEPING && w->size % JOURNAL_WAL_ALIGN == 0 && w->size <= 4 * j->options.wal_file_bytes;
+    bool keep = j && w->size >= j->options.wal_file_bytes / WORTH_KEEPING && w->size % JOURNAL_WAL_ALIGN == 0 &&
+                w->size <= 4 * j->options.wal_file_bytes;
     if (keep && journal_adopt_wal(j, w->number, w->size) == OK)
         return;
     if (layout_wal_path(path, s->folder, w->shard, w->number))

@@ -46,6 +46,8 @@ static enum err make_new(const struct journal *j, uint64_t number, uint64_t size
     j->env->disk->close(j->env, fd);
     if (!e)
         e = j->env->disk->sync_folder(j->env, folder);
+    if (!e && layout_path(folder, j->store->folder, "wal"))
+        e = j->env->disk->sync_folder(j->env, folder);
     if (e)
         (void)j->env->disk->unlink(j->env, path);
     return e;

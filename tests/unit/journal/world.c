@@ -72,7 +72,7 @@ enum err world_new(struct world *w, uint64_t seed)
         e = sim_new(seed, &w->sim);
         if (!e)
             w->env = sim_env(w->sim);
-        snprintf(w->folder, sizeof w->folder, "data");
+        snprintf(w->folder, sizeof w->folder, "/data");
     } else {
         const char *tmp = getenv("TMPDIR");
         w->env = env_real();
