@@ -27,6 +27,13 @@ void log_dirty(struct journal_log *log)
                     loop_now_ns(j->options.loop) + (uint64_t)j->options.checkpoint_ms * 1000000);
 }
 
+void log_dirty_from_here(struct journal_log *log)
+{
+    if (!log->dirty)
+        log->synced_segments_from = log->segment_count ? log->segment_count - 1 : 0;
+    log_dirty(log);
+}
+
 /* ---- on the loop: what is to be synced, and what can be said then ------------------------------------------------------------ */
 
 static void put_log(uint8_t **to, const struct journal_log *log)

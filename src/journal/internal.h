@@ -12,6 +12,7 @@
 #include "journal/layout.h"
 
 struct removal;
+struct wal_piece;
 enum { TAIL_ENTRIES = 256, INDEX_WRITE_ENTRIES = 128, WALK_BYTES = 4096 };
 
 /* ---- files.c: descriptors --------------------------------------------------------------------------------------------------- */
@@ -189,6 +190,10 @@ void log_note(struct journal_log *, const struct journal_entry *, struct slice h
 void log_note_all(struct journal_log *, struct slice entries);
 /* open.c */
 enum err log_recover(struct journal_log *, int64_t replay_from);
+void log_dirty_from_here(struct journal_log *); /* the active segment is not synced */
+/* replay.c */
+/* What the stream has of the log and the log has not, or has otherwise; offsets below synced are let alone. */
+enum err log_replay(struct journal_log *, const struct wal_piece *, int64_t synced);
 /* retention.c */
 void log_remove_below(struct journal_log *, uint32_t segments); /* the oldest ones */
 void removals_submit(struct journal *, uint64_t finished);

@@ -268,13 +268,6 @@ static enum err scan_synced(struct journal_log *log, const struct written *w, st
     return OK;
 }
 
-static void dirty_from_here(struct journal_log *log)
-{
-    if (!log->dirty)
-        log->synced_segments_from = log->segment_count - 1;
-    log_dirty(log);
-}
-
 /* What is not whole behind the checkpoint was not acknowledged, or is in the stream. */
 static enum err scan_unsynced(struct journal_log *log, const struct written *w, struct scan *scan)
 {
@@ -290,7 +283,7 @@ static enum err scan_unsynced(struct journal_log *log, const struct written *w, 
         e = log->journal->env->disk->truncate(log->journal->env, w->file->fd, scan->position);
     }
     if (!e && (w->size != w->synced || scan->position != w->synced))
-        dirty_from_here(log);
+        log_dirty_from_here(log);
     return e;
 }
 
@@ -333,7 +326,7 @@ static enum err load_written(struct journal_log *log, const struct checkpoint_en
         w.max_time_ms = cp->max_time_ms;
         s->created_ms = cp->created_ms;
     } else {
-        dirty_from_here(log);
+        log_dirty_from_here(log);
         log->new_folder = log->new_names = true; /* nobody says that they are durable */
     }
     e = file_size(log, w.file->fd, &w.size);
@@ -341,6 +334,15 @@ static enum err load_written(struct journal_log *log, const struct checkpoint_en
         e = recover_written(log, &w);
     file_unpin(w.file);
     return e;
+}
+
+/* The folder is synced with this: a name that came back would be taken for the log's next segment. */
+static void remove_behind(struct journal_log *log, int64_t base)
+{
+    unlink_file(log, base, ".log");
+    unlink_file(log, base, ".index");
+    log_dirty_from_here(log);
+    log->new_names = true;
 }
 
 /* A removal that was not finished. Returns how many there were. */
@@ -373,10 +375,8 @@ static enum err load_segments(struct journal_log *log, const struct checkpoint_e
         if (!e)
             e = cp && bases[i] < cp->base && i + 1 < count ? load_closed(log, bases[i + 1]) : load_written(log, cp);
     }
-    for (; !e && i < count; i++) {
-        unlink_file(log, bases[i], ".log");
-        unlink_file(log, bases[i], ".index");
-    }
+    for (; !e && i < count; i++)
+        remove_behind(log, bases[i]);
     return e;
 }
 
@@ -388,52 +388,6 @@ static void look_for_missing(struct journal_log *log, const struct checkpoint_en
     journal_log_damaged(log, log->next);
     log->next = cp->next;
     log->roll_next = true;
-}
-
-/* ---- the stream ----------------------------------------------------------------------------------------------------------------- */
-
-static enum err replay_entry(struct journal_log *log, struct slice whole, const struct journal_entry *entry)
-{
-    const struct journal_format *format = log->journal->store->options.format;
-    if (entry->last_offset < log->next)
-        return OK;
-    if (entry->first_offset != log->next) {
-        journal_log_damaged(log, log->next);
-        log->next = entry->first_offset;
-        log->roll_next = true;
-    }
-    enum err e = log_prepare(log, whole.size, entry->last_offset);
-    if (!e)
-        e = log_put(log, &whole, 1);
-    if (e)
-        return e;
-    log_note(log, entry, slice_take(whole, format->header_bytes));
-    dirty_from_here(log);
-    return OK;
-}
-
-static enum err replay_piece(struct journal_log *log, const struct wal_piece *piece)
-{
-    const struct journal_format *format = log->journal->store->options.format;
-    struct journal_entry entry;
-    if (piece->record.last_offset < log->next || piece->record.size == 0)
-        return OK;
-    uint8_t *bytes = mem_alloc(piece->record.size);
-    if (!bytes)
-        return ERR_NOMEM;
-    enum err e = store_read_piece(log->journal->store, piece, bytes);
-    struct slice rest = slice_of(bytes, piece->record.size);
-    while (!e && rest.size) {
-        if (rest.size < format->header_bytes || !format->measure(rest.data, &entry) || entry.size > rest.size ||
-            entry.size < format->header_bytes)
-            e = ERR_CORRUPT;
-        if (!e)
-            e = replay_entry(log, slice_take(rest, entry.size), &entry);
-        if (!e)
-            rest = slice_skip(rest, entry.size);
-    }
-    mem_free(bytes);
-    return e;
 }
 
 /* ---- whoever wants to know --------------------------------------------------------------------------------------------------------- */
@@ -500,8 +454,8 @@ enum err log_recover(struct journal_log *log, int64_t replay_from)
     if (!e)
         look_for_missing(log, cp);
     int64_t from = replay_from >= 0 ? replay_from : cp ? cp->next : 0;
-    for (const struct wal_piece *p = found ? found->pieces : NULL; !e && p; p = p->next)
-        e = replay_piece(log, p);
+    if (!e && found)
+        e = log_replay(log, found->pieces, cp ? cp->next : 0);
     if (e)
         return e;
     settle(log);
