@@ -15,6 +15,8 @@ struct bench {
     const struct kafka_message *message;
     int16_t version;
     const void *in; /* what is encoded */
+    uint8_t *batch; /* body, to be stamped */
+    struct buf built;
     const uint8_t *bytes;
     size_t size;   /* of the checksum */
     uint64_t kept; /* of the results: nothing may be optimized away */
@@ -60,13 +62,6 @@ static void checksum(struct bench *b)
     b->kept += crc32c((uint32_t)b->kept, b->bytes, b->size);
 }
 
-static void report(struct bench *b, const char *what, void (*call)(struct bench *))
-{
-    printf("%-34s v%-3d %8.1f ns\n", what, b->version, measure(b, call));
-}
-
-/* --- messages --------------------------------------------------------------------------------------------------------------- */
-
 static struct slice hundred_records(struct buf *to)
 {
     static const uint8_t value[VALUE_BYTES];
@@ -76,6 +71,40 @@ static struct slice hundred_records(struct buf *to)
         batch_add(&builder, 1700000000000 + i, SLICE_EMPTY, slice_of(value, sizeof value), NULL, 0);
     return batch_end(&builder, BATCH_NO_PRODUCER) == OK ? buf_slice(to) : SLICE_EMPTY;
 }
+
+/* What the broker does with a batch before it is stored. */
+static void take_batch(struct bench *b)
+{
+    struct batch_header h;
+    if (batch_read(b->body, &h) == KAFKA_NONE && batch_check_produced(&h) == KAFKA_NONE && batch_crc_ok(b->body))
+        b->kept += h.record_count;
+    batch_stamp(b->batch, (int64_t)b->kept, 0);
+}
+
+static void read_records(struct bench *b)
+{
+    struct batch_header h;
+    struct batch_records it;
+    struct batch_record r;
+    if (batch_read(b->body, &h))
+        return;
+    batch_records_init(&it, &h, batch_payload(b->body));
+    while (batch_next_record(&it, &r))
+        b->kept += r.value.size;
+}
+
+static void build_batch(struct bench *b)
+{
+    buf_reset(&b->built);
+    b->kept += hundred_records(&b->built).size;
+}
+
+static void report(struct bench *b, const char *what, void (*call)(struct bench *))
+{
+    printf("%-34s v%-3d %8.1f ns\n", what, b->version, measure(b, call));
+}
+
+/* --- messages --------------------------------------------------------------------------------------------------------------- */
 
 static void produce_requests(struct bench *b, struct slice batch)
 {
@@ -129,6 +158,15 @@ static void fetch_responses(struct bench *b)
     report(b, "encode Fetch's response, 10 ranges", encode);
 }
 
+static void batches(struct bench *b, struct buf *batch)
+{
+    b->body = buf_slice(batch);
+    b->batch = batch->data;
+    printf("%-38s %8.1f ns\n", "read, check, stamp a batch of 100", measure(b, take_batch));
+    printf("%-38s %8.1f ns\n", "read its records, each", measure(b, read_records) / RECORDS);
+    printf("%-38s %8.1f ns\n", "build such a batch, each", measure(b, build_batch) / RECORDS);
+}
+
 static void checksums(struct bench *b)
 {
     static const size_t sizes[] = {100, 1 << 10, 16 << 10, 64 << 10};
@@ -147,11 +185,14 @@ int main(void)
     arena_init(&b.arena, BYTES_MAX);
     kafka_out_init(&b.out, BYTES_MAX);
     buf_init(&batch, BYTES_MAX);
+    buf_init(&b.built, BYTES_MAX);
     produce_requests(&b, hundred_records(&batch));
+    batches(&b, &batch);
     produce_responses(&b);
     fetch_responses(&b);
     checksums(&b);
     buf_fini(&batch);
+    buf_fini(&b.built);
     kafka_out_fini(&b.out);
     arena_fini(&b.arena);
     return b.kept == 0;
