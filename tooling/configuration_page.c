@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "prism/config/v1/config.pb.h"
+#include "prism/config/v1/streamer.pb.h"
 
 enum { MESSAGES_MAX = 32 };
 
@@ -143,7 +144,8 @@ static void print_message(const struct pb_message *m, const char *key)
 
 static void print_intro(void)
 {
-    puts("---\ntitle: Configuration\ndescription: Every key of prism.yaml\n---\n\n# Configuration\n");
+    puts("---\ntitle: Configuration\ndescription: Every key of prism.yaml and memorystreamer.yaml\n---\n\n# "
+         "Configuration\n");
     puts("<!-- Generated from proto/prism/config/v1 by make docs; do not edit. -->\n");
     puts("`prism-proxy --config prism.yaml`. Without a file there are the namespaces `default` (SQLite), `memory` and "
          "`demo` (SQLite).");
@@ -152,13 +154,16 @@ static void print_intro(void)
     puts("it, or nothing with every fault named.\n");
     puts("Unknown keys are errors. Durations read `250ms`, `30s`, `1h30m`, `7d`; sizes `64KiB`, `4MiB`, `10MB`. "
          "Secrets, and they");
-    puts("alone, may be `${ENV}` or `file:PATH`.");
+    puts("alone, may be `${ENV}` or `file:PATH`.\n");
+    puts("`memorystreamer --config memorystreamer.yaml` reads [its file](#memorystreameryaml) in the same way; "
+         "`--check-config` checks it.");
 }
 
 int main(void)
 {
     struct page page = {0};
     add_message(&page, &config_proxy_config_pb, "prism.yaml");
+    add_message(&page, &config_streamer_config_pb, "memorystreamer.yaml");
     for (size_t i = 0; i < page.count; i++)
         add_sections_of(&page, page.messages[i]);
     print_intro();

@@ -255,6 +255,11 @@ enum {
     LIMIT_STREAM_CHANGES = 10000,             /* topics of one request of an administrator */
     LIMIT_STREAM_BATCH_BYTES = 1048588,       /* default of max.message.bytes: Kafka's */
     LIMIT_STREAM_BATCH_BYTES_MAX = 96 << 20,  /* a setting: below a frame */
+    LIMIT_STREAM_FETCH_SESSIONS = 1000,       /* default: of a shard */
+    LIMIT_STREAM_OFFSETS_RETENTION_MS = 604800000, /* default: of a group without members */
+    LIMIT_STREAM_SESSION_MIN_MS = 6000,       /* default: a member's session timeout */
+    LIMIT_STREAM_SESSION_MAX_MS = 1800000,    /* default */
+    LIMIT_STREAM_REBALANCE_DELAY_MS = 500,    /* default: of the first member of a group, for others */
     LIMIT_STREAM_RETENTION_MS = 604800000,    /* default: seven days */
     LIMIT_STREAM_SEGMENT_BYTES = 1 << 30,     /* default */
     LIMIT_STREAM_SEGMENT_BYTES_MIN = 64 << 10, /* a setting: files that one partition can ask for */

@@ -11,6 +11,18 @@
 
 enum { POOL_THREADS = 4 }; /* for what blocks: flushes, cold reads, checkpoints */
 
+const struct broker_settings broker_settings_default = {
+    .auto_create_topics = true,
+    .partitions_default = 1,
+    .topic_defaults = TOPIC_CONFIG_DEFAULT,
+    .offsets_retention_ms = LIMIT_STREAM_OFFSETS_RETENTION_MS,
+    .producer_id_expiration_ms = LIMIT_PRODUCER_EXPIRY_MS,
+    .group_session_timeout_min_ms = LIMIT_STREAM_SESSION_MIN_MS,
+    .group_session_timeout_max_ms = LIMIT_STREAM_SESSION_MAX_MS,
+    .group_initial_rebalance_delay_ms = LIMIT_STREAM_REBALANCE_DELAY_MS,
+    .fetch_sessions_max = LIMIT_STREAM_FETCH_SESSIONS,
+};
+
 /* --- what others ask ---------------------------------------------------------------------------------------------------------- */
 
 const char *broker_address(const struct broker *b)
@@ -154,10 +166,8 @@ static enum err copy_options(struct broker *b, const struct broker_options *opti
     b->options.data_dir = copied(b, options->data_dir);
     b->options.listen = copied(b, options->listen);
     b->options.advertised_listen = copied(b, options->advertised_listen);
-    b->settings = arena_new(&b->arena, struct broker_settings);
-    if (!b->options.data_dir || !b->options.listen || !b->settings)
+    if (!b->options.data_dir || !b->options.listen)
         return ERR_NOMEM;
-    *b->settings = options->settings;
     return options->advertised_listen && !b->options.advertised_listen ? ERR_NOMEM : OK;
 }
 

@@ -28,6 +28,8 @@ struct broker_settings {
     uint32_t fetch_sessions_max; /* a shard */
 };
 
+extern const struct broker_settings broker_settings_default;
+
 struct broker_options {
     const struct env *env;
     struct loop *control; /* where `stopped` comes; turned by the caller */
@@ -46,7 +48,7 @@ enum err broker_open(const struct broker_options *, struct diag *, struct broker
 enum err broker_start(struct broker *) __attribute__((warn_unused_result));
 void broker_stop(struct broker *, uint64_t deadline_ns, void (*stopped)(void *context), void *context);
 void broker_close(struct broker *); /* NULL is fine */
-/* Copies them; in effect on a shard when its task has run. */
+/* Copies them; in effect on a shard when its task has run. What holds for topics by default stays as it was at the start. */
 enum err broker_configure(struct broker *, const struct broker_settings *) __attribute__((warn_unused_result));
 
 const char *broker_address(const struct broker *);

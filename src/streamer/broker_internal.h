@@ -25,7 +25,6 @@ struct broker {
     uint32_t shard_count;
     pthread_t *threads;
     uint32_t threads_started;
-    struct broker_settings *settings;
     struct broker_identity identity;
     const char *address;
     struct catalog *catalog;
@@ -40,6 +39,12 @@ struct broker {
     void (*on_stopped)(void *context);
     void *on_stopped_context;
 };
+
+/* broker_settings.c: copied, one reference. */
+enum err settings_new(const struct broker *, const struct broker_settings *, struct broker_settings **ret_settings)
+    __attribute__((warn_unused_result));
+const struct broker_settings *settings_ref(const struct broker_settings *);
+void settings_unref(const struct broker_settings *); /* NULL is fine */
 
 /* shard.c: makes its loop and what is in memory; opens what is on disk; listens. */
 enum err shard_init(struct shard *, struct broker *, unsigned index) __attribute__((warn_unused_result));

@@ -34,8 +34,12 @@ enum err shard_init(struct shard *s, struct broker *b, unsigned index)
     s->index = index;
     s->pool = b->pool;
     s->log = b->options.log;
-    s->settings = b->settings;
-    enum err e = loop_new(b->options.env, index, &s->loop);
+    struct broker_settings *settings;
+    enum err e = settings_new(b, &b->options.settings, &settings);
+    if (e)
+        return e;
+    s->settings = settings;
+    e = loop_new(b->options.env, index, &s->loop);
     if (!e)
         e = requests_new(s, &s->requests);
     return e ? e : connections_new(s, b->options.connections_max / b->shard_count + 1, &s->connections);
@@ -61,6 +65,7 @@ void shard_fini(struct shard *s)
     requests_free(s->requests);
     groups_free(s);
     topics_unref(s->topics);
+    settings_unref(s->settings);
     if (s->loop)
         loop_free(s->loop);
 }

@@ -35,16 +35,7 @@ const struct topic_setting_row topic_settings[TOPIC_SETTING_COUNT] = {
                           "Or when its first record has been there for so long."},
 };
 
-const struct topic_config topic_config_default = {
-    .values = {[TOPIC_DURABILITY] = DURABILITY_FLUSH,
-               [TOPIC_MAX_MESSAGE_BYTES] = LIMIT_STREAM_BATCH_BYTES,
-               [TOPIC_TIMESTAMP_TYPE] = TIMESTAMP_CREATE,
-               [TOPIC_MIN_INSYNC_REPLICAS] = 1,
-               [TOPIC_RETENTION_BYTES] = -1,
-               [TOPIC_RETENTION_MS] = LIMIT_STREAM_RETENTION_MS,
-               [TOPIC_SEGMENT_BYTES] = LIMIT_STREAM_SEGMENT_BYTES,
-               [TOPIC_SEGMENT_MS] = LIMIT_STREAM_RETENTION_MS},
-};
+const struct topic_config topic_config_default = TOPIC_CONFIG_DEFAULT;
 
 enum topic_setting topic_setting_find(struct slice name)
 {

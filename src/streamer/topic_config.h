@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/slice.h"
 
 enum topic_setting {
@@ -46,6 +47,19 @@ extern const struct topic_setting_row topic_settings[TOPIC_SETTING_COUNT];
 /* TOPIC_SETTING_COUNT: there is none of this name. */
 enum topic_setting topic_setting_find(struct slice name);
 /* The built-in defaults. */
+#define TOPIC_CONFIG_DEFAULT                                                                                           \
+    {                                                                                                                  \
+        .values = {                                                                                                    \
+            [TOPIC_DURABILITY] = DURABILITY_FLUSH,                                                                     \
+            [TOPIC_MAX_MESSAGE_BYTES] = LIMIT_STREAM_BATCH_BYTES,                                                      \
+            [TOPIC_TIMESTAMP_TYPE] = TIMESTAMP_CREATE,                                                                 \
+            [TOPIC_MIN_INSYNC_REPLICAS] = 1,                                                                           \
+            [TOPIC_RETENTION_BYTES] = -1,                                                                              \
+            [TOPIC_RETENTION_MS] = LIMIT_STREAM_RETENTION_MS,                                                          \
+            [TOPIC_SEGMENT_BYTES] = LIMIT_STREAM_SEGMENT_BYTES,                                                        \
+            [TOPIC_SEGMENT_MS] = LIMIT_STREAM_RETENTION_MS                                                             \
+        }                                                                                                              \
+    }
 extern const struct topic_config topic_config_default;
 /* Reads a value as a client writes it. ERR_INVALID_ARGUMENT with a sentence that names the value and what is allowed in
  * `reason` (a fixed buffer). */

@@ -19,23 +19,30 @@ static const char help[] =
     "A broker for Kafka clients: topics, partitions, consumer groups, on one node. Starts without a\n"
     "configuration.\n"
     "\n"
+    "  --config FILE              configuration, see docs/reference/configuration.md\n"
+    "  --check-config             say whether the configuration is valid, and end\n"
     "  --data-dir DIR             everything that is kept; default ./memorystreamer-data\n"
     "  --listen HOST:PORT         Kafka's protocol; default 127.0.0.1:9092; port 0: a free one\n"
+    "  --metrics-listen HOST:PORT metrics and health over HTTP; default: none\n"
     "  --workers N                event loops, a shard each; default 1\n"
     "  --log-level LEVEL          debug, info, warn or error; default info\n"
     "  --faults NAME=N/M,...      let things go wrong, for tests\n"
     "  --help, --version\n"
     "\n"
-    "Once it serves, it prints one line of JSON: {\"event\":\"ready\",\"listen\":\"127.0.0.1:9092\",…}; logs go to\n"
-    "standard error. SIGTERM answers what is under way, flushes and ends; a second one ends at once.\n"
+    "What the command line says goes before what the file says. Once it serves, it prints one line of\n"
+    "JSON: {\"event\":\"ready\",\"listen\":\"127.0.0.1:9092\",…}; logs go to standard error. SIGHUP reads the\n"
+    "configuration again. SIGTERM answers what is under way, flushes and ends; a second one ends at once.\n"
     "\n"
     "examples:\n"
     "  memorystreamer --data-dir /var/lib/memorystreamer --listen 0.0.0.0:9092\n"
     "  echo hello | kcat -b 127.0.0.1:9092 -t greetings -P\n";
 
 enum {
-    OPTION_DATA_DIR = 256,
+    OPTION_CONFIG = 256,
+    OPTION_CHECK,
+    OPTION_DATA_DIR,
     OPTION_LISTEN,
+    OPTION_METRICS,
     OPTION_WORKERS,
     OPTION_LOG_LEVEL,
     OPTION_FAULTS,
@@ -44,10 +51,17 @@ enum {
 };
 
 static const struct option options[] = {
-    {"data-dir", required_argument, NULL, OPTION_DATA_DIR}, {"listen", required_argument, NULL, OPTION_LISTEN},
-    {"workers", required_argument, NULL, OPTION_WORKERS},   {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"faults", required_argument, NULL, OPTION_FAULTS},     {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},         {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"check-config", no_argument, NULL, OPTION_CHECK},
+    {"data-dir", required_argument, NULL, OPTION_DATA_DIR},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"metrics-listen", required_argument, NULL, OPTION_METRICS},
+    {"workers", required_argument, NULL, OPTION_WORKERS},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"faults", required_argument, NULL, OPTION_FAULTS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 static _Noreturn void usage_error(const char *format, const char *what)
@@ -67,9 +81,24 @@ static uint32_t parse_workers(const char *text)
     return (uint32_t)n;
 }
 
-static void take_option(struct streamer_source *s, int option)
+struct command {
+    struct streamer_source source;
+    bool check;
+};
+
+static void take_option(struct command *c, int option)
 {
+    struct streamer_source *s = &c->source;
     switch (option) {
+    case OPTION_CONFIG:
+        s->file = optarg;
+        break;
+    case OPTION_CHECK:
+        c->check = true;
+        break;
+    case OPTION_METRICS:
+        s->metrics_listen = optarg;
+        break;
     case OPTION_DATA_DIR:
         s->data_dir = optarg;
         break;
@@ -99,12 +128,12 @@ static void take_option(struct streamer_source *s, int option)
 
 int main(int argc, char **argv)
 {
-    struct streamer_source source = {0};
+    struct command command = {0};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
-        take_option(&source, option);
+        take_option(&command, option);
     if (optind < argc)
         usage_error("unexpected argument `%s`", argv[optind]);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a full disk, not the end */
-    return serve(&source);
+    return command.check ? check_config(&command.source) : serve(&command.source);
 }

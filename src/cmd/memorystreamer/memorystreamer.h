@@ -15,7 +15,9 @@ struct streamer_source {
     uint32_t workers;
 };
 
-/* serve.c: until SIGTERM. */
+/* serve.c: until SIGTERM. The exit code. */
 int serve(const struct streamer_source *);
+/* Says whether the configuration is valid: problems as text, each with its place. The exit code. */
+int check_config(const struct streamer_source *);
 
 #endif

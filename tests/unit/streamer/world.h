@@ -50,7 +50,7 @@ static inline enum err world_open_broker(struct streamer_world *w)
         .listen = "127.0.0.1:9092",
         .workers = w->workers ? w->workers : 1,
         .connections_max = 100,
-        .settings = {.auto_create_topics = true, .partitions_default = 1, .topic_defaults = topic_config_default},
+        .settings = broker_settings_default,
     };
     return broker_open(&options, NULL, &w->broker);
 }
