@@ -19,7 +19,7 @@ from servers.kafka import Kafka, free_ports
 from servers.kafka import version as kafka_version
 
 START_S = 60
-FIRST_BYTES = 1 << 16
+KAFKA_SHAPES = ((2, 8, 8), (2, 2, 64), (2, 8, 64))
 
 
 def wait_for_port(port, process):
@@ -39,7 +39,7 @@ class Broker:
     """with Ours() as b: b.port, b.pid, b.started_ms, b.memory_mib("VmRSS")"""
     name, protocol, title = "", "kafka", ""
     configs = {"memory": ()}  # durability: settings of a topic
-    connections, partitions, depth = 2, 2, 8
+    shapes = ((2, 2, 8),)  # connections, partitions, requests in flight on each: what is tried
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix=f"prism-bench-{self.name}."))
@@ -83,7 +83,7 @@ class Broker:
 class Ours(Broker):
     name, title = "memorystreamer", "MemoryStreamer"
     configs = {"memory": ("durability=memory",), "flush": ("durability=flush",)}
-    partitions = 8
+    shapes = KAFKA_SHAPES
 
     @staticmethod
     def is_there():
@@ -104,11 +104,12 @@ class Ours(Broker):
 class ApacheKafka(Broker):
     name, title = "kafka", "Apache Kafka"
     configs = {"memory": (), "flush": ("flush.messages=1",)}
-    partitions = 8
+    shapes = KAFKA_SHAPES
 
     def __init__(self):
         super().__init__()
-        self.server = Kafka(folder=str(self.folder / "kafka"))
+        # Topics that are deleted are gone at once, as with the others: their pages would go to the disk meanwhile.
+        self.server = Kafka(folder=str(self.folder / "kafka"), settings={"log.segment.delete.delay.ms": 0})
 
     @staticmethod
     def is_there():

@@ -1,6 +1,6 @@
 /* The generator's command line (load.h says what it does).
  *
- *   generator MODE PROTOCOL PORT [OPTION]...      MODE produce, consume, latency; PROTOCOL kafka, redis, nats, rabbit
+ *   generator MODE PROTOCOL PORT [OPTION]...      MODE produce, consume, latency, delete; PROTOCOL kafka, redis, nats, rabbit
  *
  * Results are one line of JSON: messages, rate, processor time a message of the client and of the broker, latency in µs (produce:
  * of a request), and the gaps of an open loop. The exit code is 1 where an answer was wrong or did not come. */
@@ -12,7 +12,8 @@
 #include "protocols.h"
 
 static const struct protocol *const protocols[] = {&protocol_kafka, &protocol_redis, &protocol_nats, &protocol_rabbit};
-static const char *const modes[] = {[LOAD_PRODUCE] = "produce", [LOAD_CONSUME] = "consume", [LOAD_LATENCY] = "latency"};
+static const char *const modes[] = {
+    [LOAD_PRODUCE] = "produce", [LOAD_CONSUME] = "consume", [LOAD_LATENCY] = "latency", [LOAD_DELETE] = "delete"};
 
 static const struct option options[] = {
     {"host", required_argument, NULL, 'h'},        /* 127.0.0.1 */
@@ -37,7 +38,7 @@ static int index_of(const char *name, const char *const *names, int count)
     for (int i = 0; i < count; i++)
         if (strcmp(name, names[i]) == 0)
             return i;
-    die("usage: generator produce|consume|latency kafka|redis|nats|rabbit PORT [OPTION]...");
+    die("usage: generator produce|consume|latency|delete kafka|redis|nats|rabbit PORT [OPTION]...");
 }
 
 static void add_config(struct load *load, const char *text)
@@ -115,7 +116,7 @@ static void parse(struct load *load, int argc, char **argv)
         take_option(load, o);
     if (optind != argc - 3)
         index_of("", modes, 0);
-    load->mode = (enum load_mode)index_of(argv[optind], modes, 3);
+    load->mode = (enum load_mode)index_of(argv[optind], modes, sizeof modes / sizeof *modes);
     load->protocol = protocols[index_of(argv[optind + 1], names, sizeof protocols / sizeof *protocols)];
     load->port = (unsigned)atoi(argv[optind + 2]);
     load->partitions = load->partitions ? load->partitions : load->mode == LOAD_LATENCY ? 1 : load->link_count;

@@ -273,6 +273,11 @@ void load_run(struct load *load)
     if (!load->payloads || hdr_new(&load->latency) || hdr_new(&load->gaps))
         die("out of memory");
     memset(load->payloads, 'v', (size_t)LOAD_DUE_MAX * load->payload_bytes + (size_t)load->batch * load->payload_bytes);
+    if (load->mode == LOAD_DELETE) {
+        load->protocol->drop(load);
+        puts("{}");
+        return;
+    }
     load->protocol->setup(load);
     open_all(load);
     load->measure_ns = load->now_ns + (uint64_t)(load->warmup * 1e9);

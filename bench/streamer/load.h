@@ -7,6 +7,8 @@
  *             and another link reads it back: latency counts from the schedule (no coordinated omission). The loop never sleeps,
  *             and notes when the machine was taken away from it: the gaps, control of the latency.
  *
+ *   delete    topics and streams: their data would be written to the disk while the next ones are measured
+ *
  *   link, closed loop:   request made ──▶ queued ──sendmsg──▶ in flight ──▶ all its messages acknowledged: made again
  *
  * Invariants: every answer is checked by its protocol; what is wrong is counted in failed or, where the stream has no meaning any
@@ -32,7 +34,7 @@ enum {
     LOAD_DUE_MAX = 1000,        /* messages of one request of an open loop */
 };
 
-enum load_mode { LOAD_PRODUCE, LOAD_CONSUME, LOAD_LATENCY };
+enum load_mode { LOAD_PRODUCE, LOAD_CONSUME, LOAD_LATENCY, LOAD_DELETE };
 
 struct request {
     uint8_t head[LOAD_HEAD];
@@ -68,6 +70,8 @@ struct protocol {
     bool pulls; /* a consumer has to ask for more */
     /* Makes what the run needs (topics, streams), where it does not exist. Blocks. */
     void (*setup)(struct load *);
+    /* Takes away what setup has made, with its data. Blocks. */
+    void (*drop)(struct load *);
     /* The link is connected: says what has to be said first. Blocks. */
     void (*open)(struct link *);
     /* A request with n payloads for each partition of the link, which lie one behind the other. Its bytes, at most LOAD_REQUEST_MAX. */

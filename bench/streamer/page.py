@@ -2,7 +2,7 @@
 import datetime
 import statistics
 
-from brokers import ApacheKafka, Ours
+from brokers import KAFKA_SHAPES, ApacheKafka, Ours
 from report import first_line, machine, versions
 
 BUSY = "not decided: the machine was busy"
@@ -27,8 +27,8 @@ def millions(v):
     return f"{v / 1e6:.2f} M"
 
 
-def spread(found, show):
-    return f"{show(statistics.median(found))} ({show(min(found))} to {show(max(found))})"
+def spread(found, show, unit=""):
+    return f"{show(statistics.median(found))}{unit} ({show(min(found))} to {show(max(found))})"
 
 
 # --- bars --------------------------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def verdict(value, bar, at_most, load, timed=True):
 
 def rate_bar(results, load, durability, size, bar):
     found = values(results, ("generator", "produce", durability, size), "rate")
-    return (f"{SIZES[size]} produced, batches of 100, acks 1, durability {durability}", spread(found, millions) + " messages/s",
+    return (f"{SIZES[size]} produced, batches of 100, acks 1, durability {durability}", spread(found, millions, " messages/s"),
             f"at least {bar / 1e6:.0f} M/s, generator included", verdict(statistics.median(found), bar, False, load))
 
 
@@ -50,7 +50,7 @@ def cpu_bar(ours, theirs, mode):
     """Processor time suffers least from other work."""
     key = ("librdkafka", mode, "memory", 100)
     ratios = [a / b for a, b in zip(values(theirs, key, "broker_cpu_us"), values(ours, key, "broker_cpu_us"))]
-    return (f"messages a broker CPU second, {mode}d by librdkafka, 100 B", spread(ratios, lambda v: f"{v:.1f} × Kafka's"), "at least 5 ×",
+    return (f"messages a broker CPU second, {mode}d by librdkafka, 100 B", spread(ratios, lambda v: f"{v:.1f}", " × Kafka's"), "at least 5 ×",
             verdict(statistics.median(ratios), 5, False, 0))
 
 
@@ -59,7 +59,7 @@ def latency_bar(ours, theirs, client, load):
     ratios = [a[key]["latency_us"]["p99"] / b[key]["latency_us"]["p99"] for a, b in zip(ours, theirs)]
     gap = quantile(ours, key, "gap_us", "p99")
     return (f"end-to-end p99 at 10,000/s, by {'the generator' if client == 'generator' else client}",
-            spread(ratios, lambda v: f"{v:.2f} × Kafka's") + f"; control p99 {gap:,.0f} µs", "at most 0.2 ×",
+            spread(ratios, lambda v: f"{v:.2f}", " × Kafka's") + f"; control p99 {gap:,.0f} µs", "at most 0.2 ×",
             verdict(statistics.median(ratios), 0.2, True, load))
 
 
@@ -132,9 +132,10 @@ def head(rounds, absent, load, count, took):
            "started alone, in turn, with an empty folder.\n")
     yield f"- Machine: {machine()}; load average before the run: {load:.1f}"
     yield f"- Versions: {versions(['gcc', '--version'])}; " + "; ".join(kind.version() for kind in rounds)
-    yield ("- Generator: `bench/streamer/generator`, one thread, requests encoded once, batches of 100 messages, up to 8 requests in flight on "
-           "each of 2 connections, every answer checked; to ours and Kafka 8 partitions and 4 batches a request, to the others 2 streams. It "
-           "shares the cores with the broker, nothing is pinned")
+    yield ("- Generator: `bench/streamer/generator`, one thread, requests encoded once, batches of 100 messages, 2 connections, many requests in "
+           "flight on each, every answer checked. To the others 2 streams, 8 requests in flight; to ours and Kafka, where a request carries a "
+           "batch for each partition of its connection, three shapes are tried, and the fastest of the round counts: "
+           + ", ".join(f"{p} partitions × {d} in flight" for _, p, d in KAFKA_SHAPES) + ". It shares the cores with the broker, nothing is pinned")
     yield ("- Durability memory: acknowledged when the broker has it, no fsync (Kafka's and RabbitMQ's own way; NATS syncs every 2 minutes; "
            "Redis without persistence). Durability flush: acknowledged when it is on the disk (Kafka: `flush.messages=1`)")
     yield ("- librdkafka: " + first_line("dpkg-query", "-W", "-f", "${Version}", "librdkafka-dev") + ", the same program and settings for "

@@ -14,6 +14,7 @@ enum {
     FETCH_VERSION = 12,
     LIST_VERSION = 5,
     CREATE_VERSION = 5,
+    DELETE_VERSION = 4,
     METADATA_VERSION = 9,
     HEAD = 12, /* size, key, version, correlation id: what differs between two requests */
     CORRELATION_AT = 8,
@@ -199,6 +200,23 @@ static void setup(struct load *load)
             die("topic %s has no leader", load->topic);
 }
 
+static void drop(struct load *load)
+{
+    static struct link link;
+    struct slice name = slice_str(load->topic);
+    struct kafka_delete_topics_request request = kafka_delete_topics_request_default;
+    struct kafka_delete_topics_response response;
+    request.topic_names.items = &name;
+    request.topic_names.count = 1;
+    request.timeout_ms = TIMEOUT_MS;
+    link.load = load;
+    link_connect(&link);
+    open_link(&link);
+    call(&link, KAFKA_API_DELETE_TOPICS, DELETE_VERSION, &request, &response);
+    if (response.responses.count != 1 || response.responses.items[0].error_code)
+        die("topic %s was not deleted", load->topic);
+}
+
 /* --- producing ------------------------------------------------------------------------------------------------------------------- */
 
 static void build_batch(struct state *st, const uint8_t *payloads, unsigned n, size_t payload_bytes)
@@ -367,4 +385,4 @@ static size_t take(struct link *l, const uint8_t *bytes, size_t size)
     return whole;
 }
 
-const struct protocol protocol_kafka = {"kafka", true, setup, open_link, encode, stamp, pull, take};
+const struct protocol protocol_kafka = {"kafka", true, setup, drop, open_link, encode, stamp, pull, take};

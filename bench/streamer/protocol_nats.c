@@ -125,27 +125,38 @@ static void open_link(struct link *l)
     }
 }
 
-/* "storage=memory" of --config; else files. */
+static void open_admin(struct load *load, struct link *link)
+{
+    *link = (struct link){.load = load, .index = LOAD_LINKS};
+    link_connect(link);
+    say_hello(link);
+    subscribe(link);
+}
+
 static void setup(struct load *load)
 {
     static struct link link;
-    const char *storage = "file";
     if (load->mode == LOAD_CONSUME)
         return;
-    for (unsigned i = 0; i < load->config_count; i++)
-        storage = strncmp(load->configs[i], "storage=", 8) == 0 ? load->configs[i] + 8 : storage;
-    link.load = load;
-    link.index = LOAD_LINKS;
-    link_connect(&link);
-    say_hello(&link);
-    subscribe(&link);
+    open_admin(load, &link);
     for (unsigned p = 0; p < load->partitions; p++) {
         char subject[256], body[512];
         snprintf(subject, sizeof subject, "$JS.API.STREAM.CREATE.%s-%u", load->topic, p);
         snprintf(body, sizeof body,
-                 "{\"name\":\"%s-%u\",\"subjects\":[\"%s.%u\"],\"storage\":\"%s\",\"retention\":\"limits\"}",
-                 load->topic, p, load->topic, p, storage);
+                 "{\"name\":\"%s-%u\",\"subjects\":[\"%s.%u\"],\"storage\":\"file\",\"retention\":\"limits\"}",
+                 load->topic, p, load->topic, p);
         ask(&link, subject, body);
+    }
+}
+
+static void drop(struct load *load)
+{
+    static struct link link;
+    open_admin(load, &link);
+    for (unsigned p = 0; p < load->partitions; p++) {
+        char subject[256];
+        snprintf(subject, sizeof subject, "$JS.API.STREAM.DELETE.%s-%u", load->topic, p);
+        ask(&link, subject, "");
     }
 }
 
@@ -240,4 +251,4 @@ static size_t take(struct link *l, const uint8_t *bytes, size_t size)
     return m.whole;
 }
 
-const struct protocol protocol_nats = {"nats", false, setup, open_link, encode, NULL, NULL, take};
+const struct protocol protocol_nats = {"nats", false, setup, drop, open_link, encode, NULL, NULL, take};

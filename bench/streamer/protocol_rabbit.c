@@ -17,6 +17,7 @@ enum command {
     DELIVER = 8,
     CREDIT = 9,
     CREATE = 13,
+    DELETE = 14,
     PEER_PROPERTIES = 17,
     SASL_HANDSHAKE = 18,
     SASL_AUTHENTICATE = 19,
@@ -151,22 +152,35 @@ static void open_link(struct link *l)
     }
 }
 
+static void open_admin(struct load *load, struct link *link)
+{
+    static struct state st;
+    *link = (struct link){.load = load, .state = &st};
+    link_connect(link);
+    say_hello(link);
+}
+
 static void setup(struct load *load)
 {
     static struct link link;
-    static struct state st;
     uint8_t f[256];
     if (load->mode == LOAD_CONSUME)
         return;
-    link.load = load;
-    link.state = &st;
-    link_connect(&link);
-    say_hello(&link);
+    open_admin(load, &link);
     for (unsigned p = 0; p < load->partitions; p++) {
         unsigned code = call(&link, f, put(put_stream(begin_call(&link, f, CREATE), load, p), 0, 4), CREATE);
         if (code != STREAM_EXISTS)
             must(code, "create");
     }
+}
+
+static void drop(struct load *load)
+{
+    static struct link link;
+    uint8_t f[256];
+    open_admin(load, &link);
+    for (unsigned p = 0; p < load->partitions; p++)
+        must(call(&link, f, put_stream(begin_call(&link, f, DELETE), load, p), DELETE), "delete");
 }
 
 /* --- the run --------------------------------------------------------------------------------------------------------------------- */
@@ -257,4 +271,4 @@ static size_t take(struct link *l, const uint8_t *bytes, size_t size)
     return whole;
 }
 
-const struct protocol protocol_rabbit = {"rabbit", false, setup, open_link, encode, NULL, NULL, take};
+const struct protocol protocol_rabbit = {"rabbit", false, setup, drop, open_link, encode, NULL, NULL, take};

@@ -109,13 +109,11 @@ static size_t whole_line(const uint8_t *bytes, size_t size)
     return end ? (size_t)(end - bytes) + 1 : 0;
 }
 
-static void setup(struct load *load)
+static void drop(struct load *load)
 {
     static struct link link;
     char command[128];
     size_t size;
-    if (load->mode == LOAD_CONSUME)
-        return;
     link.load = load;
     link_connect(&link);
     for (unsigned i = 0; i < load->partitions; i++) {
@@ -124,6 +122,13 @@ static void setup(struct load *load)
             die("redis: DEL was not answered");
         link_consume(&link, size);
     }
+}
+
+/* Streams are made by what is added. */
+static void setup(struct load *load)
+{
+    if (load->mode != LOAD_CONSUME)
+        drop(load);
 }
 
 static size_t encode(struct link *l, const uint8_t *payloads, unsigned n, uint8_t *to)
@@ -231,4 +236,4 @@ static size_t take(struct link *l, const uint8_t *bytes, size_t size)
     return l->consumer ? take_read(l, bytes, size) : take_added(l, bytes, size);
 }
 
-const struct protocol protocol_redis = {"redis", true, setup, open_link, encode, NULL, pull, take};
+const struct protocol protocol_redis = {"redis", true, setup, drop, open_link, encode, NULL, pull, take};
