@@ -15,6 +15,8 @@ const struct dispatch_row dispatch_rows[] = {
     {KAFKA_API_HEARTBEAT, api_heartbeat},
     {KAFKA_API_LEAVE_GROUP, api_leave_group},
     {KAFKA_API_SYNC_GROUP, api_sync_group},
+    {KAFKA_API_DESCRIBE_GROUPS, api_describe_groups},
+    {KAFKA_API_LIST_GROUPS, api_list_groups},
     {KAFKA_API_API_VERSIONS, api_api_versions},
     {KAFKA_API_CREATE_TOPICS, api_create_topics},
     {KAFKA_API_DELETE_TOPICS, api_delete_topics},
@@ -24,7 +26,9 @@ const struct dispatch_row dispatch_rows[] = {
     {KAFKA_API_DESCRIBE_CONFIGS, api_describe_configs},
     {KAFKA_API_ALTER_CONFIGS, api_alter_configs},
     {KAFKA_API_CREATE_PARTITIONS, api_create_partitions},
+    {KAFKA_API_DELETE_GROUPS, api_delete_groups},
     {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, api_incremental_alter_configs},
+    {KAFKA_API_OFFSET_DELETE, api_offset_delete},
     {KAFKA_API_DESCRIBE_CLUSTER, api_describe_cluster},
     {KAFKA_API_DESCRIBE_PRODUCERS, api_describe_producers},
 };

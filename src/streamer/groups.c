@@ -119,35 +119,43 @@ static bool is_left(const struct group_entry *entry)
 
 static void end_if_closed(struct groups *);
 
-static void gone_written(struct group_write *w, enum err e)
+void groups_buried(struct group_entry *entry, enum err e)
 {
-    struct group_entry *entry = w->entry;
     struct groups *all = entry->groups;
-    mem_free(w);
-    entry->deleting = false;
     if (e)
-        group_revive(&entry->group); /* the next look tries again */
+        group_revive(&entry->group);
     else
         groups_forget(all, entry->group.id);
     if (all->closing)
         end_if_closed(all);
 }
 
+enum err groups_bury(struct group_entry *entry, struct group_write *w)
+{
+    enum err e = group_write_gone(entry, w);
+    if (!e)
+        group_bury(&entry->group);
+    return e;
+}
+
+static void gone_written(struct group_write *w, enum err e)
+{
+    struct group_entry *entry = w->entry;
+    mem_free(w);
+    groups_buried(entry, e); /* where it failed the next look tries again */
+}
+
 /* The ledger knows of a group that nothing is left of. It is kept for a while: members that restart find their generation. */
 static void bury_later(struct group_entry *entry, int64_t now_ms)
 {
-    if (is_left(entry) || entry->deleting || now_ms - entry->changed_ms < LIMIT_STREAM_OFFSETS_LOOK_MS)
+    if (is_left(entry) || now_ms - entry->changed_ms < LIMIT_STREAM_OFFSETS_LOOK_MS)
         return;
     struct group_write *w = mem_zalloc(sizeof *w);
     if (!w)
         return;
     w->done = gone_written;
-    if (group_write_gone(entry, w)) {
+    if (groups_bury(entry, w))
         mem_free(w);
-        return;
-    }
-    entry->deleting = true;
-    group_bury(&entry->group);
 }
 
 static void set_timer(struct group_entry *entry)

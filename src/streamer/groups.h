@@ -26,7 +26,6 @@ struct group_entry {
     int64_t changed_ms;   /* UTC: when it came into its state */
     bool recorded;        /* the ledger knows of it */
     bool restored_stable; /* as the ledger has it, while that is read */
-    bool deleting;        /* DeleteGroups, or nothing is left: until that is durable */
     struct task unstored; /* memory for a write was missing: its failure is told from the loop */
     uint64_t unstored_ticket;
     bool unstored_waits;
@@ -78,6 +77,10 @@ enum err group_write_offsets(struct group_entry *, const struct kafka_offsets_re
     __attribute__((warn_unused_result));
 
 void offset_record(const struct offset *, struct kafka_offsets_record_offset *ret_record);
+
+/* An empty group takes nothing any more; when the write is done call groups_buried: it is freed, or, with an error, back. */
+enum err groups_bury(struct group_entry *, struct group_write *) __attribute__((warn_unused_result));
+void groups_buried(struct group_entry *, enum err);
 
 /* Of struct ledger_options, with the groups as context. */
 enum err groups_apply(void *context, struct slice entry);
