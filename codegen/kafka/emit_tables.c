@@ -6,6 +6,7 @@
 #include "spec.h"
 
 struct program {
+    const char *type; /* what its operations fill */
     const char *text; /* of the operations */
     int id;
     int bytes_min;
@@ -72,10 +73,10 @@ static const struct program *program_of(struct emitter *e, const char *type, con
                                         int bytes_min)
 {
     for (const struct program *p = e->programs; p; p = p->next)
-        if (strcmp(p->text, ops) == 0)
+        if (strcmp(p->text, ops) == 0 && strcmp(p->type, type) == 0)
             return p;
     struct program *p = spec_must(arena_new(&e->spec->arena, struct program));
-    *p = (struct program){ops, e->count++, bytes_min, e->programs};
+    *p = (struct program){type, ops, e->count++, bytes_min, e->programs};
     e->programs = p;
     buf_printf(e->out, "static const struct kafka_op ops_%d[] = {\n%s    {.code = KAFKA_CODE_END}};\n", p->id, ops);
     buf_printf(e->out, "static const struct kafka_program program_%d = {ops_%d, %s%s%s, sizeof(%s), %d};\n", p->id,
@@ -159,8 +160,7 @@ static const char *tags_op(struct emitter *e, const char *name, const struct spe
         const struct program *inner = inner_program(e, f);
         ops = spec_printf(e->spec, "%s%s", ops, op_of(e, name, f, inner));
     }
-    const char *type = spec_printf(e->spec, "struct %s", name);
-    const struct program *p = program_of(e, type, name, ops, 1);
+    const struct program *p = program_of(e, "char", NULL, ops, 1); /* its struct is that of the program around it */
     return spec_printf(e->spec, "    {.code = KAFKA_CODE_TAGS, .field = \"tagged fields\", .program = &program_%d},\n",
                        p->id);
 }

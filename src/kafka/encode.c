@@ -190,7 +190,8 @@ static uint8_t *write_fixed(uint8_t *to, uint8_t code, const uint8_t *member)
 
 static bool all_default(const struct kafka_program *program, const uint8_t *in, const uint8_t *defaults);
 
-/* Records are never tagged; a string's default is the empty one or null, an array's has no items. */
+/* Records are never tagged; a string's default is the empty one or null, an array's has no items. A struct is mostly a copy of
+ * its default, byte by byte. */
 static bool is_default(const struct kafka_op *op, const uint8_t *in, const uint8_t *defaults)
 {
     const uint8_t *member = in + op->offset, *usual = defaults + op->offset;
@@ -201,7 +202,7 @@ static bool is_default(const struct kafka_op *op, const uint8_t *in, const uint8
     case KAFKA_CODE_ARRAY_COMPACT:
         return ((const struct array *)(const void *)member)->count == 0;
     case KAFKA_CODE_STRUCT:
-        return all_default(op->program, member, usual);
+        return memcmp(member, usual, op->program->item_size) == 0 || all_default(op->program, member, usual);
     case KAFKA_CODE_TAGS:
         return all_default(op->program, in, defaults);
     default:
