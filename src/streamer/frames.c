@@ -33,12 +33,15 @@ static void refuse_fault(struct connection *c, struct request *r, const struct k
     refuse(c, r, "a request cannot be read");
 }
 
+/* Bytes behind the message are left, as Kafka does: librdkafka 2.15 asks for all topics by Metadata v12 with four zeroes where one
+ * byte says it. */
 static enum err decode(struct request *r, struct slice body, struct kafka_fault *fault)
 {
     const struct kafka_message *message = r->header.api->request;
+    size_t size;
     void *out = arena_alloc(&r->arena, message->size);
     r->body = out;
-    return out ? kafka_decode(message, r->header.version, body, &r->arena, out, fault) : ERR_NOMEM;
+    return out ? kafka_decode_prefix(message, r->header.version, body, &r->arena, out, &size, fault) : ERR_NOMEM;
 }
 
 static void handle(struct connection *c, struct request *r)

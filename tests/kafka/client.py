@@ -83,7 +83,10 @@ class Client:
         return self.receive(name)
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:  # it has ended by itself, which its case has told
+            pass
         try:
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:

@@ -158,6 +158,14 @@ def metadata_version_8(world):
         assert answer.left() == 0
 
 
+@trap
+def bytes_behind_a_request(world):
+    """As librdkafka 2.15 asks for all topics by Metadata v12: Kafka leaves what follows the message."""
+    with world.wire() as wire:
+        answer = wire.ask(METADATA, 12, bytes([0, 0, 0, 0, 1, 0, 0]), flexible=True)
+        assert answer.take("B") == 0 and answer.take("i") == 0 and answer.take("B") == 2, "one broker"
+
+
 # --- produce ---
 
 
