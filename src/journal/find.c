@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "journal/internal.h"
 
-enum { DRAW_BYTES = 32 << 10 };
-
 /* ---- the end of a range, by walking ------------------------------------------------------------------------------------------- */
 
 /* To the entry that holds the offset; its first offset. */
@@ -202,39 +200,41 @@ static enum err resolve_end(struct journal_range *r, struct walk *w)
     return OK;
 }
 
-/* Draws the range into the page cache and looks at the seals on the way; behind a bad one the range ends. */
-static enum err draw(struct journal_range *r, uint32_t rank)
+/* Whether the index, from *rank on, tells of another entry at this place. */
+static bool breaks_seal(const struct index_view *view, uint32_t *rank, uint64_t position, struct slice header)
 {
-    const struct journal_format *format = r->file->journal->store->options.format;
-    const struct env *env = r->file->journal->env;
-    struct index_view view = {.file = r->file, .count = r->index_count};
-    struct index_entry entry = {.position = 0};
-    uint8_t bytes[DRAW_BYTES];
-    size_t got = 0;
-    uint64_t position = r->position, end = r->position + r->size, looked_at = 0;
-    for (rank++; position < end; position += got) { /* UINT32_MAX + 1: the first one */
-        uint64_t left = end - position;
-        enum err e =
-            env->disk->pread(env, r->file->fd, bytes, left < sizeof bytes ? left : sizeof bytes, position, &got);
-        if (e)
-            return e;
-        if (got == 0)
-            return ERR_CORRUPT;
-        for (; rank < view.count; rank++) {
-            if (looked_at != (uint64_t)rank + 1 && index_read(&view, rank, &entry))
-                return OK; /* nothing to compare with */
-            looked_at = (uint64_t)rank + 1;
-            if (entry.position + format->header_bytes > position + got)
-                break;
-            if (entry.position < position)
-                continue;
-            if (check_seal(r->file, &entry, slice_of(bytes + (entry.position - position), format->header_bytes))) {
-                r->size = entry.position - r->position;
-                return r->size ? OK : ERR_CORRUPT;
-            }
-        }
+    struct index_entry entry;
+    for (; *rank < view->count; (*rank)++) {
+        if (index_read(view, *rank, &entry))
+            continue; /* nothing to compare with */
+        if (entry.position < position)
+            continue;
+        return entry.position == position && check_seal(view->file, &entry, header) != OK;
     }
-    return OK;
+    return false;
+}
+
+/* Reads the range as a whole, which draws it into the page cache, and looks at every entry on the way; it ends before a bad one. */
+static enum err verify(struct journal_range *r, uint32_t rank)
+{
+    struct index_view view = {.file = r->file, .count = r->index_count};
+    struct scan scan = {.file = r->file, .position = r->position, .expected = r->first_offset};
+    struct journal_entry entry;
+    struct slice header;
+    uint64_t end = r->position + r->size;
+    enum err e = OK;
+    rank++; /* UINT32_MAX: the first one */
+    while (scan.position < end && !(e = scan_next(&scan, end, &entry, &header))) {
+        if (breaks_seal(&view, &rank, scan.position, header)) {
+            e = ERR_CORRUPT;
+            break;
+        }
+        scan.position += entry.size;
+        scan.expected = entry.last_offset + 1;
+    }
+    mem_free(scan.bytes);
+    r->size = scan.position - r->position;
+    return e == ERR_CORRUPT && r->size ? OK : e;
 }
 
 enum err journal_range_resolve(struct journal_range *r)
@@ -247,7 +247,7 @@ enum err journal_range_resolve(struct journal_range *r)
     if (!e)
         e = resolve_end(r, &w);
     if (!e)
-        e = draw(r, rank);
+        e = verify(r, rank);
     if (e)
         r->size = 0;
     return e;

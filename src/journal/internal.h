@@ -94,6 +94,19 @@ void walk_init(struct walk *, const struct journal_file *, uint64_t position, in
 enum err walk_look(struct walk *, struct journal_entry *ret_entry, struct slice *ret_header);
 void walk_step(struct walk *, const struct journal_entry *);
 
+/* From entry to entry, each one whole: scan.c. bytes is the caller's to free. */
+struct scan {
+    const struct journal_file *file;
+    uint8_t *bytes;
+    size_t capacity, have;
+    uint64_t have_at;
+    uint64_t position;
+    int64_t expected;
+};
+/* The entry at scan->position, which moves on only by the caller. ERR_CORRUPT: none that is whole, dense and ends at limit at the
+ * latest. The header is lent until the next call. */
+enum err scan_next(struct scan *, uint64_t limit, struct journal_entry *ret_entry, struct slice *ret_header);
+
 /* ---- logs --------------------------------------------------------------------------------------------------------------------- */
 
 struct append_queue {
@@ -342,6 +355,8 @@ struct journal_store {
 struct found_log *store_found(const struct journal_store *, const struct journal_key *);
 struct found_log *store_find_or_add(struct journal_store *, const struct journal_key *);
 void store_forget_found(struct journal_store *);
+/* wal_first: a number for each of LIMIT_WORKERS shards. */
+enum err store_read_checkpoints(struct journal_store *, uint64_t *ret_wal_first, struct diag *);
 /* wal_read.c: all streams of the folder. */
 enum err store_read_wals(struct journal_store *, const uint64_t *wal_first, struct diag *);
 /* The bytes of a record. */

@@ -224,9 +224,10 @@ struct journal_range {
  * descriptor left), ERR_NOMEM. */
 enum err journal_find(struct journal_log *, int64_t offset, uint64_t max_bytes, struct journal_range *ret_range)
     __attribute__((warn_unused_result));
-/* For a range that is not warm: finds the entries on disk, checks them against the seals of the index, which finds misdirected
- * and stale blocks, and draws them into the page cache. Blocks. Thread: any, one at a time. ERR_CORRUPT, ERR_IO: tell
- * journal_log_damaged from the loop. The range is held in any case. */
+/* For a range that is not warm: finds the entries on disk, verifies each, checks them against the seals of the index, which finds
+ * misdirected and stale blocks, and so draws them into the page cache. The range ends before an entry that is bad. Blocks. Thread:
+ * any, one at a time. ERR_CORRUPT (the first entry is bad), ERR_IO: tell journal_log_damaged from the loop. The range is held in
+ * any case. */
 enum err journal_range_resolve(struct journal_range *) __attribute__((warn_unused_result));
 /* Bytes of a resolved range, from `at` on. Thread: any. */
 enum err journal_range_read(const struct journal_range *, uint64_t at, void *to, size_t size, size_t *ret_size)

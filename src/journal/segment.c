@@ -52,7 +52,7 @@ static enum err make_folder(struct journal_log *log)
     return e;
 }
 
-/* On failure the segment before goes on, or there is none still. */
+/* On failure nothing is written before it has been tried again: a file of that name may be there, and then the log goes on in it. */
 enum err log_roll(struct journal_log *log)
 {
     struct journal_file *f;
@@ -76,6 +76,7 @@ enum err log_roll(struct journal_log *log)
     if (e) {
         file_drop(s->file);
         log->segment_count--;
+        log->roll_next = true;
     } else {
         log->tail = (struct tail){.ring = log->tail.ring};
         log->roll_next = false;

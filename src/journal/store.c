@@ -167,7 +167,7 @@ static uint32_t shard_of(const char *name)
     return strcmp(again, name) == 0 ? shard : LIMIT_WORKERS;
 }
 
-static enum err read_checkpoints(struct journal_store *s, uint64_t wal_first[LIMIT_WORKERS], struct diag *diag)
+enum err store_read_checkpoints(struct journal_store *s, uint64_t *wal_first, struct diag *diag)
 {
     struct names names;
     enum err e = names_of(s->env, s->folder, &names);
@@ -256,7 +256,7 @@ enum err journal_store_open(const struct journal_store_options *options, struct 
     if (!e)
         e = take_clean_mark(s);
     if (!e)
-        e = read_checkpoints(s, wal_first, diag);
+        e = store_read_checkpoints(s, wal_first, diag);
     if (!e)
         e = store_read_wals(s, wal_first, diag);
     if (e) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "rt/sim/disk.h"
 #include "world.h"
 
@@ -63,25 +64,14 @@ static enum err script(struct world *w)
     return OK;
 }
 
-static void end_process(struct world *w)
-{
-    struct sim_disk_plan off = {.power_off_at = 1, .crash = SIM_CRASH_TEARS};
-    if (!w->store)
-        return;
-    if (!sim_disk_is_off(w->sim))
-        sim_disk_set_plan(w->sim, &off);
-    if (w->journal)
-        (void)world_close(w);
-}
-
-/* Written to the page cache alone: may be lost with the power. */
-static void lose_power(struct world *w)
+/* What was written to the page cache alone may be lost with the power, not with the process. */
+static void die(struct world *w, bool power)
 {
     struct sim_disk_plan none = {0};
-    end_process(w);
-    sim_crash_disk(w->sim);
+    world_die(w, power);
     sim_disk_set_plan(w->sim, &none);
-    w->logs[WRITTEN].acknowledged = 0;
+    if (power)
+        w->logs[WRITTEN].acknowledged = 0;
 }
 
 static void must_be_well(struct world *w)
@@ -114,13 +104,13 @@ static bool power_lost_at(uint64_t seed, uint64_t n, bool again)
     (void)script(&w);
     bool off = sim_disk_is_off(w.sim);
     if (off) {
-        lose_power(&w);
+        die(&w, true);
         for (uint64_t m = 1; again; m += 1 + m / 4) {
             plan.power_off_at = m;
             sim_disk_set_plan(w.sim, &plan);
             (void)world_open(&w, LOGS);
             again = sim_disk_is_off(w.sim);
-            lose_power(&w);
+            die(&w, true);
         }
         must_be_well(&w);
     }
@@ -143,18 +133,16 @@ TEST(power_is_lost_at_every_call_and_during_recoveries)
 
 static bool fails_at(enum sim_disk_call call, uint64_t n, bool onwards, enum err err)
 {
-    struct sim_disk_plan plan = {.crash = SIM_CRASH_TEARS}, none = {0};
+    struct sim_disk_plan plan = {.crash = SIM_CRASH_TEARS}, none = {.crash = SIM_CRASH_TEARS};
     struct world w;
     plan.errors[call] = (struct sim_disk_error){.at = n, .onwards = onwards, .err = err};
     new_world(&w, 100 + n);
     sim_disk_set_plan(w.sim, &plan);
     (void)script(&w);
     bool struck = sim_disk_faults(w.sim) > 0;
-    if (w.store)
-        end_process(&w);
     sim_disk_set_plan(w.sim, &none);
     if (struck) {
-        lose_power(&w);
+        die(&w, n % 2);
         must_be_well(&w);
     }
     world_free(&w);
@@ -209,6 +197,44 @@ TEST(a_full_disk_comes_back)
     world_free(&w);
 }
 
+/* A process that dies loses nothing, whatever the durability: the page cache has it. */
+TEST(kill_loses_nothing)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world w;
+        new_world(&w, seed);
+        for (int life = 0; life < 5; life++) {
+            CHECK_ERR(world_open(&w, LOGS), OK);
+            CHECK_EQ(journal_log_end(w.logs[WRITTEN].log) >= w.logs[WRITTEN].acknowledged, true);
+            CHECK_ERR(world_check_all(&w), OK);
+            append_some(&w, 40);
+            die(&w, false);
+        }
+        world_free(&w);
+    }
+}
+
+static enum err memory_or(enum err e)
+{
+    return e && mem_failed() ? ERR_NOMEM : e;
+}
+
+SCENARIO(memory_that_runs_out)
+{
+    struct world w;
+    enum err e = world_new(&w, 3);
+    if (!e) {
+        prepare(&w);
+        e = script(&w);
+    }
+    if (!e)
+        e = world_open(&w, LOGS);
+    if (!e)
+        e = world_check_all(&w);
+    world_free(&w);
+    return memory_or(e);
+}
+
 /* Any order of appends, ends and losses of power. */
 TEST(random_lives)
 {
@@ -222,10 +248,10 @@ TEST(random_lives)
             CHECK_ERR(world_open(&w, LOGS), OK);
             CHECK_ERR(world_check_all(&w), OK);
             append_some(&w, (uint32_t)world_choose(&w, 120));
-            if (world_choose(&w, 3) == 0)
+            if (world_choose(&w, 4) == 0)
                 CHECK_ERR(world_close(&w), OK);
             else
-                lose_power(&w);
+                die(&w, world_choose(&w, 2));
         }
         world_free(&w);
     }

@@ -193,10 +193,13 @@ enum err world_open(struct world *w, uint32_t count)
 
 void world_die(struct world *w, bool power)
 {
-    struct sim_disk_plan off = {.power_off_at = 1, .crash = power ? SIM_CRASH_DROPS : SIM_CRASH_TEARS};
-    sim_disk_set_plan(w->sim, &off);
-    (void)world_close(w);
-    sim_crash_disk(w->sim);
+    sim_disk_halt(w->sim);
+    if (w->journal)
+        (void)world_close(w);
+    if (power)
+        sim_crash_disk(w->sim);
+    else
+        sim_disk_restart(w->sim);
 }
 
 /* ---- appends -------------------------------------------------------------------------------------------------------------------- */
@@ -281,19 +284,19 @@ void world_settle(struct world *w)
 static void check_entry(const struct world_log *l, const uint8_t *bytes, const struct journal_entry *entry,
                         const struct known *k)
 {
-    uint8_t *want = mem_alloc(k->size);
+    uint8_t *want = malloc(k->size);
     CHECK(want);
     CHECK_EQ(entry->first_offset, k->first);
     CHECK_EQ(entry->size, k->size);
     entry_fill(want, k->size, (uint32_t)(l - l->world->logs), k->first, (uint32_t)(k->last - k->first + 1), k->time_ms);
     CHECK(memcmp(want, bytes, k->size) == 0);
-    mem_free(want);
+    free(want);
 }
 
 /* The entries of a range, against the model from *at on. */
 static enum err check_range(struct world_log *l, const struct journal_range *r, uint32_t *at)
 {
-    uint8_t *bytes = mem_alloc(r->size);
+    uint8_t *bytes = malloc(r->size);
     struct journal_entry entry;
     size_t got;
     CHECK(bytes);
@@ -306,7 +309,7 @@ static enum err check_range(struct world_log *l, const struct journal_range *r, 
         CHECK(*at < l->known_count);
         check_entry(l, bytes + done, &entry, &l->known[(*at)++]);
     }
-    mem_free(bytes);
+    free(bytes);
     return e;
 }
 
