@@ -1,8 +1,5 @@
 /* The encoder. Bytes go straight into the buffer's memory; `room` makes sure of space once a field. Tagged fields are written
  * where they differ from their default; their size, which stands before them, is put in when they are there. */
-#include <assert.h>
-
-#include "base/limits.h"
 #include "base/mem.h"
 #include "kafka/codec.h"
 #include "kafka/wire.h"
