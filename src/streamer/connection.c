@@ -58,7 +58,7 @@ static void tell_drained(struct task *task)
 
 static void drained_when_empty(struct connections *all)
 {
-    if (!all->draining || all->drained_told || all->newest)
+    if (!all->drained || all->drained_told || all->newest)
         return;
     all->drained_told = true;
     timer_stop(all->shard->loop, &all->drain_timer);
