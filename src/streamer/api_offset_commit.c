@@ -49,16 +49,17 @@ static enum kafka_error check_partition(const struct topic *topic, PARTITION *p)
         return KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
     if (p->committed_metadata.size > LIMIT_STREAM_OFFSET_METADATA_BYTES)
         return KAFKA_OFFSET_METADATA_TOO_LARGE;
-    return p->committed_offset < 0 ? KAFKA_INVALID_REQUEST : KAFKA_NONE;
+    return KAFKA_NONE;
 }
 
+/* An offset below zero is none: kafkajs commits "the earliest" so where the log has no longer what it asks for. */
 static void take_partition(struct commit_call *c, const struct topic *topic, PARTITION *p)
 {
     int64_t retention_ms = body_of(&c->call)->retention_time_ms;
     c->record.offsets.items[c->record.offsets.count++] = (struct kafka_offsets_record_offset){
         .topic_id = topic->id,
         .partition = p->partition_index,
-        .offset = p->committed_offset,
+        .offset = p->committed_offset < 0 ? -1 : p->committed_offset,
         .leader_epoch = p->committed_leader_epoch,
         .committed_ms = c->now_ms,
         .expires_ms = retention_ms >= 0 && retention_ms < INT64_MAX - c->now_ms ? c->now_ms + retention_ms : -1,
@@ -109,17 +110,22 @@ static void free_offsets(struct commit_call *c)
         offset_free(c->offsets[i]);
 }
 
+static void put_none(struct offsets *offsets, struct offset *o)
+{
+    offsets_remove(offsets, &o->key);
+    offsets_release(offsets, 1);
+    offset_free(o);
+}
+
 /* A topic that is gone by now has no offsets. */
 static void put(struct commit_call *c, struct group_entry *entry)
 {
     for (uint32_t i = 0; i < c->record.offsets.count; i++) {
         struct offset *o = c->offsets[i];
-        if (topics_find_id(c->call.owner->topics, &o->key.topic)) {
+        if (o->offset >= 0 && topics_find_id(c->call.owner->topics, &o->key.topic))
             offsets_put(&entry->offsets, o);
-        } else {
-            offsets_release(&entry->offsets, 1);
-            offset_free(o);
-        }
+        else
+            put_none(&entry->offsets, o);
     }
 }
 

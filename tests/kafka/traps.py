@@ -386,6 +386,23 @@ def commit_is_fenced(world):
 
 
 @trap
+def offset_below_zero(world):
+    """kafkajs commits -2 where the log has no longer what it asks for: there is no offset then."""
+    topic, group = new_topic(world), world.name("group")
+    with world.wire() as wire:
+        for offset in (5, -2):
+            body = text(group) + struct.pack(">i", -1) + text("") + struct.pack(">qi", -1, 1) + text(topic)
+            answer = wire.ask(8, 2, body + struct.pack(">iiq", 1, 0, offset) + text(""))
+            answer.take("i")
+            answer.text()
+            assert answer.take("iih")[2] == 0
+        answer = wire.ask(9, 1, text(group) + struct.pack(">i", 1) + text(topic) + struct.pack(">ii", 1, 0))
+        answer.take("i")
+        answer.text()
+        assert answer.take("iiq")[2] < 0
+
+
+@trap
 def producer_id_version_4(world):
     """Flexible form of InitProducerId."""
     with world.wire() as wire:
