@@ -301,10 +301,12 @@ static enum err disk_sync(const struct env *env, int fd)
     enum err e = pass(d, SIM_DISK_SYNC);
     if (!e && FAULT("sim.disk.sync"))
         e = ERR_IO;
+    if (!e && d->plan.syncs_lie)
+        return OK;
     if (!e)
         sim_file_sync(f);
     else if (!d->off)
-        sim_file_fail_sync(f);
+        sim_file_fail_sync(f, d->plan.failed_sync_evicts);
     return e;
 }
 

@@ -48,6 +48,8 @@ struct sim_disk_plan {
     uint64_t lost_write_at, misdirected_write_at;
     /* The n-th read sees the platter instead of the cache, or another place of the file. */
     uint64_t stale_read_at, misdirected_read_at;
+    bool syncs_lie;             /* they say OK and do nothing */
+    bool failed_sync_evicts;    /* what it did not write leaves the cache at once (XFS), instead of some day (ext4) */
     uint32_t write_back_one_in; /* writes after which a page goes to the platter by itself; 0: none does */
     enum sim_disk_crash crash;
     uint32_t

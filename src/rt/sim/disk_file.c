@@ -95,14 +95,16 @@ void sim_file_sync(struct sim_node *f)
     set_size(&f->platter, f->cache.size);
 }
 
-/* What the platter did not get is clean all the same: nobody will bring it there. */
-void sim_file_fail_sync(struct sim_node *f)
+/* What the platter did not get is clean all the same: nobody will bring it there. It may leave the cache at once. */
+void sim_file_fail_sync(struct sim_node *f, bool evicts)
 {
     for (size_t i = 0; i < f->dirty.size; i++) {
         if (f->dirty.data[i] && sim_choose(f->sim, 2))
             keep_sector(f, i);
         f->dirty.data[i] = 0;
     }
+    if (evicts)
+        sim_file_evict(f);
 }
 
 void sim_file_write_back(struct sim_node *f)
@@ -135,9 +137,9 @@ static void misdirect(struct sim_node *f, struct slice from, uint64_t offset)
 
 void sim_file_write(struct sim_node *f, struct slice from, uint64_t offset, enum sim_write how)
 {
-    assert(offset + from.size <= f->cache.size);
     if (from.size == 0)
         return;
+    assert(offset + from.size <= f->cache.size);
     memcpy(f->cache.data + offset, from.data, from.size);
     mark(f, offset, from.size, how == SIM_WRITE_GOOD);
     if (how == SIM_WRITE_MISDIRECTED)

@@ -79,7 +79,7 @@ enum sim_write { SIM_WRITE_GOOD, SIM_WRITE_LOST, SIM_WRITE_MISDIRECTED };
 void sim_file_write(struct sim_node *, struct slice, uint64_t offset, enum sim_write);
 void sim_file_write_back(struct sim_node *); /* one dirty page, if there is one */
 void sim_file_sync(struct sim_node *);
-void sim_file_fail_sync(struct sim_node *);
+void sim_file_fail_sync(struct sim_node *, bool evicts);
 void sim_file_evict(struct sim_node *);
 void sim_file_crash(struct sim_node *, const struct sim_disk_plan *);
 

@@ -88,10 +88,10 @@ static struct sim_entry *find_here(const struct sim_node *folder, struct slice n
     return e;
 }
 
-/* Takes the next name off the front of the path; empty: there is none. */
+/* Takes the next name off the front of the path; empty: there is none. "." is where one is. */
 static struct slice next_name(const char **path)
 {
-    while (**path == '/')
+    while (**path == '/' || (**path == '.' && ((*path)[1] == '/' || (*path)[1] == '\0')))
         (*path)++;
     struct slice name = slice_of(*path, strcspn(*path, "/"));
     *path += name.size;

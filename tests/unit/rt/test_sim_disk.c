@@ -400,6 +400,20 @@ TEST(a_sync_that_failed_lies_afterwards)
     CHECK_EQ(lost + kept, SEEDS);
 }
 
+TEST(a_failed_sync_may_take_the_pages_from_the_cache)
+{
+    int lost = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct disk d =
+            begin(seed, &(struct sim_disk_plan){.errors[SIM_DISK_SYNC] = {.at = 1}, .failed_sync_evicts = true});
+        put(&d, 'n', SECTOR, 0);
+        CHECK_ERR(d.calls->sync(d.env, d.fd), ERR_IO);
+        lost += all_of(&d, 0, SECTOR) == '\0';
+        end(&d);
+    }
+    CHECK(lost > 0 && lost < 20);
+}
+
 TEST(without_power_nothing_works_until_the_crash)
 {
     struct disk d = begin(1, NULL);
@@ -471,6 +485,9 @@ TEST(a_full_disk_takes_what_fits_and_comes_back)
     CHECK_ERR(d.calls->pwrite(d.env, d.fd, slice_of(bytes, PAGE), 2 * PAGE), OK);
     CHECK_ERR(d.calls->truncate(d.env, d.fd, 0), OK);
     CHECK_EQ(sim_disk_used(d.sim), 0);
+    sim_disk_set_size(d.sim, 0);
+    CHECK_ERR(d.calls->pwrite(d.env, d.fd, slice_of(bytes, 1), 24), ERR_DISK_FULL);
+    CHECK_EQ(size_of(&d), 0);
     end(&d);
 }
 
@@ -485,6 +502,16 @@ TEST(a_removed_file_gives_its_space_back)
 }
 
 /* ---- lies -------------------------------------------------------------------------------------------------------------------- */
+
+TEST(a_sync_that_lies_keeps_nothing)
+{
+    struct disk d = begin(1, &(struct sim_disk_plan){.syncs_lie = true});
+    put(&d, 'a', PAGE, 0);
+    sync_file(&d);
+    crash(&d);
+    CHECK_EQ(size_of(&d), 0);
+    end(&d);
+}
 
 TEST(a_lost_write_shows_when_the_cache_forgets)
 {
