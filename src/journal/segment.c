@@ -81,6 +81,7 @@ enum err log_roll(struct journal_log *log)
         log->tail = (struct tail){.ring = log->tail.ring};
         log->roll_next = false;
         log->new_names = true;
+        log_dirty(log); /* a checkpoint speaks of it only when its name lasts */
     }
     return e;
 }
