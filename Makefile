@@ -183,6 +183,16 @@ proof: build $(PROOF_SRC:tests/%.c=$(B)/%) $(B)/unit/drivers/memory/test_model $
 proof-streamer: build $(B)/proof/stream_verdict ## the same of MemoryStreamer, written to docs/PROOF-memorystreamer.md
 	@PART="$(PART)" tests/proof/page.py --product streamer
 
+# The simulator: production code on the twin, one seed a run.
+SIM := $(B)/sim/main
+$(SIM): $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c) tests/proof/stream.c) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c)): CPPFLAGS += -I.
+.PHONY: sim
+sim: $(SIM) ## the simulator: 1,000 seeds, or SEED=42 with its trace; SEEDS=, FROM=
+	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
+
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
