@@ -255,6 +255,7 @@ enum {
     LIMIT_STREAM_CHANGES = 10000,             /* topics of one request of an administrator */
     LIMIT_STREAM_BATCH_BYTES = 1048588,       /* default of max.message.bytes: Kafka's */
     LIMIT_STREAM_BATCH_BYTES_MAX = 96 << 20,  /* a setting: below a frame */
+    LIMIT_STREAM_FIGURES = 10000,             /* topics, groups, and topics of groups that the metrics page names */
     LIMIT_STREAM_FETCH_SESSIONS = 1000,       /* default: of a shard */
     LIMIT_STREAM_OFFSETS_RETENTION_MS = 604800000, /* default: of a group without members */
     LIMIT_STREAM_SESSION_MIN_MS = 6000,       /* default: a member's session timeout */

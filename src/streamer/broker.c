@@ -65,6 +65,11 @@ struct journal_store *broker_store(const struct broker *b)
     return b->store;
 }
 
+struct metrics *broker_metrics(const struct broker *b)
+{
+    return b->measure->metrics;
+}
+
 bool broker_path(const struct broker *b, const char *name, char *out, size_t size)
 {
     int n = snprintf(out, size, "%s/%s", b->options.data_dir, name);
@@ -91,6 +96,10 @@ static enum err make_shards(struct broker *b)
     b->steps = arena_array(&b->arena, struct stop_step, b->options.workers);
     if (!b->shards || !b->threads || !b->steps)
         return e ? e : ERR_NOMEM;
+    if (!e)
+        e = stream_measure_new(b->options.workers, &b->measure);
+    if (e)
+        return e;
     b->shard_count = b->options.workers;
     for (uint32_t i = 0; i < b->shard_count && !e; i++)
         e = shard_init(&b->shards[i], b, i);

@@ -9,6 +9,7 @@
 #include "streamer/catalog.h"
 #include "streamer/connection.h"
 #include "streamer/requests.h"
+#include "streamer/stream_measure.h"
 
 /* A step of the end that every shard takes; the next one begins when all have. */
 struct stop_step {
@@ -29,7 +30,7 @@ struct broker {
     const char *address;
     struct catalog *catalog;
     struct journal_store *store;
-    struct metrics *metrics;
+    struct stream_measure *measure;
     /* The end. */
     uint32_t step; /* of the table in broker_stop.c */
     uint32_t steps_left;

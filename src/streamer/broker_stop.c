@@ -156,6 +156,7 @@ void broker_close(struct broker *b)
     journal_store_close(b->store);
     for (uint32_t i = 0; i < b->shard_count; i++)
         shard_fini(&b->shards[i]);
+    stream_measure_free(b->measure);
     arena_fini(&b->arena);
     mem_free(b);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "streamer/connection.h"
 #include "streamer/requests.h"
+#include "streamer/stream_measure.h"
 
 enum err requests_new(struct shard *shard, struct requests **ret_requests)
 {
@@ -91,6 +92,7 @@ void request_end(struct requests *all, struct request *r)
 static void complete(struct request *r)
 {
     r->state = REQUEST_DONE;
+    stream_measure_request(r->shard->measure, r);
     connection_completed(r->connection, r);
 }
 

@@ -34,6 +34,7 @@ enum err shard_init(struct shard *s, struct broker *b, unsigned index)
     s->index = index;
     s->pool = b->pool;
     s->log = b->options.log;
+    s->measure = b->measure;
     struct broker_settings *settings;
     enum err e = settings_new(b, &b->options.settings, &settings);
     if (e)

@@ -17,7 +17,7 @@ struct broker_settings;
 struct groups;
 struct journal;
 struct listener;
-struct measure;
+struct stream_measure;
 struct partitions;
 struct connections;
 struct requests;
@@ -28,7 +28,7 @@ struct shard {
     struct loop *loop;
     struct pool *pool; /* of the process: for what blocks */
     struct log *log;
-    struct measure *measure;
+    struct stream_measure *measure;
     const struct broker_settings *settings; /* in effect here; replaced as a whole, a reference is held */
     const struct topics *topics;            /* in effect here; replaced as a whole, a reference is held */
     struct journal *journal;

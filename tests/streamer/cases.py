@@ -5,6 +5,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import urllib.request
 
 from raw import API_VERSIONS, CREATE_TOPICS, FETCH, METADATA, PRODUCE, Raw, metadata, request, until
 from servers.memorystreamer import BINARY, MemoryStreamer
@@ -233,6 +234,27 @@ def killed_topics_and_records_are_there_again():
         server.start()
         for i in range(10):
             assert kcat(server, "-C", "-t", "t%d" % i, "-e", "-o", "beginning") == "%d\n" % i
+
+
+def page(server, path):
+    with urllib.request.urlopen("http://%s%s" % (server.ready["metrics"], path), timeout=60) as answer:
+        return answer.read().decode()
+
+
+@case
+def metrics_tell_of_topics_and_of_how_far_groups_lag():
+    with MemoryStreamer(args=["--workers", "3", "--metrics-listen", "127.0.0.1:0"]) as server:
+        kcat(server, "-P", "-t", "orders", text="a\nb\nc\nd\ne\n")
+        kcat(server, "-G", "readers", "-c", "2", "-X", "auto.offset.reset=earliest", "-X", "enable.auto.offset.store=true", "orders")
+        kcat(server, "-P", "-t", "orders", text="f\n")
+        metrics = page(server, "/metrics").splitlines()
+        for line in ('memorystreamer_topic_records_in_total{topic="orders"} 6', 'memorystreamer_topic_records{topic="orders"} 6',
+                     'memorystreamer_topics 1', 'memorystreamer_journal_healthy 1',
+                     'memorystreamer_group_members{group="readers",state="Empty"} 0',
+                     'memorystreamer_group_lag{group="readers",topic="orders"} 4'):
+            assert line in metrics, (line, [m for m in metrics if m.startswith(line.split("{")[0])])
+        assert json.loads(page(server, "/health")) == {"status": "ok"}
+        assert json.loads(page(server, "/ready")) == {"ready": True, "reasons": []}
 
 
 @case

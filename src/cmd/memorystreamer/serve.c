@@ -6,7 +6,10 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "cmd/memorystreamer/config.h"
+#include "cmd/memorystreamer/operations.h"
 #include "google/protobuf/duration.pb.h"
+
+enum { OPERATIONS_DRAIN_MS = 1000 }; /* pages that are being sent; the broker's own end begins behind it */
 
 struct server {
     const struct streamer_source *source;
@@ -17,6 +20,7 @@ struct server {
     struct diag diag;
     struct loop *control;
     struct broker *broker;
+    struct operations *operations; /* NULL: no port for it */
     uint64_t drain_ms;
     bool stopping;
 };
@@ -25,6 +29,29 @@ static void stopped(void *context)
 {
     struct server *s = context;
     loop_stop(s->control);
+}
+
+static uint64_t deadline_ns(const struct server *s)
+{
+    return loop_now_ns(s->control) + s->drain_ms * 1000000;
+}
+
+/* Nobody asks the shards any more: they may end. */
+static void operations_closed(void *context)
+{
+    struct server *s = context;
+    broker_stop(s->broker, deadline_ns(s), stopped, s);
+}
+
+static void stop(struct server *s)
+{
+    s->stopping = true;
+    log_info(&s->log, "stopping", LOG_INT("at_most_ms", (int64_t)s->drain_ms));
+    if (s->operations)
+        operations_close(s->operations, loop_now_ns(s->control) + (uint64_t)OPERATIONS_DRAIN_MS * 1000000,
+                         operations_closed, s);
+    else
+        operations_closed(s);
 }
 
 /* --- reading the configuration again ------------------------------------------------------------------------------------------ */
@@ -110,9 +137,7 @@ static void on_signal(void *context, int signal)
     }
     if (s->stopping)
         _exit(128 + SIGTERM); /* asked twice: as if killed, which loses nothing that was acknowledged */
-    s->stopping = true;
-    log_info(&s->log, "stopping", LOG_INT("at_most_ms", (int64_t)s->drain_ms));
-    broker_stop(s->broker, loop_now_ns(s->control) + s->drain_ms * 1000000, stopped, s);
+    stop(s);
 }
 
 static enum err subscribe(struct server *s)
@@ -136,6 +161,8 @@ static void say_ready(struct server *s)
     json_object(&j);
     json_key(&j, "event"), json_text(&j, "ready");
     json_key(&j, "listen"), json_text(&j, broker_address(s->broker));
+    if (s->operations)
+        json_key(&j, "metrics"), json_text(&j, operations_address(s->operations));
     json_key(&j, "pid"), json_int(&j, getpid());
     json_key(&j, "version"), json_text(&j, PRISM_VERSION);
     json_end_object(&j);
@@ -181,6 +208,12 @@ static enum err read_config(struct server *s)
     return OK;
 }
 
+static enum err open_operations(struct server *s)
+{
+    const char *address = text(s, s->config->metrics_listen);
+    return address ? operations_open(s->broker, s->control, address, &s->diag, &s->operations) : ERR_NOMEM;
+}
+
 static enum err start(struct server *s)
 {
     enum err e = read_config(s);
@@ -190,6 +223,8 @@ static enum err start(struct server *s)
         return e;
     const struct broker_options options = options_of(s);
     e = options.data_dir && options.listen ? broker_open(&options, &s->diag, &s->broker) : ERR_NOMEM;
+    if (!e && s->config->metrics_listen.size)
+        e = open_operations(s);
     if (!e)
         e = subscribe(s);
     return e ? e : broker_start(s->broker);
@@ -218,6 +253,7 @@ int serve(const struct streamer_source *source)
         say_ready(&s);
         loop_run(s.control);
     }
+    operations_free(s.operations);
     broker_close(s.broker);
     if (s.control)
         loop_free(s.control);
