@@ -106,12 +106,12 @@ static enum err gather(struct journal *j)
 
 /* ---- in the pool ------------------------------------------------------------------------------------------------------------- */
 
-/* A segment that is gone has been removed meanwhile. */
-static enum err sync_segment(const struct journal *j, const struct sync_item *item, bool *sync_failed)
+/* A file that is gone has been removed meanwhile. */
+static enum err sync_file(const struct journal *j, const struct sync_item *item, const char *suffix, bool *sync_failed)
 {
     char path[JOURNAL_PATH_BYTES];
     int fd;
-    if (!layout_log_path(path, j->store->folder, &item->key, item->base, ".log"))
+    if (!layout_log_path(path, j->store->folder, &item->key, item->base, suffix))
         return ERR_FILE;
     enum err e = j->env->disk->open(j->env, path, O_RDWR, 0600, &fd);
     if (e)
@@ -120,6 +120,14 @@ static enum err sync_segment(const struct journal *j, const struct sync_item *it
     *sync_failed |= e != OK;
     j->env->disk->close(j->env, fd);
     return e;
+}
+
+/* The index, too: a crash could bring back a page of it from before the last recovery, with entries that are whole and tell of what
+ * was cut then. */
+static enum err sync_segment(const struct journal *j, const struct sync_item *item, bool *sync_failed)
+{
+    enum err e = sync_file(j, item, ".log", sync_failed);
+    return e ? e : sync_file(j, item, ".index", sync_failed);
 }
 
 static enum err sync_item_folder(const struct journal *j, const struct sync_item *item)
