@@ -102,6 +102,7 @@ static struct partition *make(struct partitions *ps, const struct topic *topic, 
     p->topic = topic_ref(topic);
     p->index = index;
     p->refs = 1;
+    p->failed = KAFKA_KAFKA_STORAGE_ERROR; /* until its log is open */
     p->repeated_end = &p->repeated;
     p->key = key_of(&topic->id, index);
     producers_init(&p->producers, &ps->producers);
@@ -133,10 +134,10 @@ static enum err open_log(struct partition *p)
     if (e == ERR_NOMEM)
         return e;
     if (e) {
-        p->failed = KAFKA_KAFKA_STORAGE_ERROR;
         log_failure(p, e);
         return OK;
     }
+    p->failed = KAFKA_NONE;
     settle_producers(p);
     return OK;
 }
