@@ -13,6 +13,7 @@ void api_delete_records(struct request *);
 void api_delete_topics(struct request *);
 void api_describe_cluster(struct request *);
 void api_describe_configs(struct request *);
+void api_describe_log_dirs(struct request *);
 void api_describe_groups(struct request *);
 void api_describe_producers(struct request *);
 void api_fetch(struct request *);

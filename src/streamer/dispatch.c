@@ -25,6 +25,7 @@ const struct dispatch_row dispatch_rows[] = {
     {KAFKA_API_OFFSET_FOR_LEADER_EPOCH, api_offset_for_leader_epoch},
     {KAFKA_API_DESCRIBE_CONFIGS, api_describe_configs},
     {KAFKA_API_ALTER_CONFIGS, api_alter_configs},
+    {KAFKA_API_DESCRIBE_LOG_DIRS, api_describe_log_dirs},
     {KAFKA_API_CREATE_PARTITIONS, api_create_partitions},
     {KAFKA_API_DELETE_GROUPS, api_delete_groups},
     {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, api_incremental_alter_configs},

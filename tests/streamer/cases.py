@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import urllib.request
 
-from raw import API_VERSIONS, CREATE_TOPICS, FETCH, METADATA, PRODUCE, Raw, metadata, request, until
+from raw import API_VERSIONS, CREATE_TOPICS, DESCRIBE_LOG_DIRS, FETCH, METADATA, PRODUCE, Raw, metadata, request, until
 from servers.memorystreamer import BINARY, MemoryStreamer
 
 MIB = 1 << 20
@@ -272,6 +272,52 @@ def topics_are_not_made_where_the_settings_say_so_until_a_reload():
         server.write_config("partitons: 3\n")
         server.process.send_signal(signal.SIGHUP)
         until(lambda: "did you mean `partitions`" in server.log_text(), "the problem")
+
+
+def inspect(*args):
+    done = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@case
+def fsck_names_the_place_of_damage_and_dump_shows_batches():
+    with MemoryStreamer() as server:
+        for text in ("one\n", "two\n", "three\n"):
+            kcat(server, "-P", "-t", "orders", text=text)
+        data = os.path.join(server.folder, "data")
+        assert inspect("fsck", data)[0] != 0, "a broker has it open"
+        assert server.stop() == 0
+        code, said = inspect("fsck", data)
+        assert code == 0 and "3 batches" in said and "0 damaged" in said, said
+        segment = next(os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(data, "logs"))
+                       for name in names if name.endswith(".log"))
+        code, said = inspect("dump", segment)
+        assert code == 0 and [line.split()[3] for line in said.splitlines()] == ["0", "1", "2"], said
+        with open(segment, "r+b") as log:
+            log.seek(100)
+            byte = log.read(1)
+            log.seek(100)
+            log.write(bytes([byte[0] ^ 1]))
+        code, said = inspect("fsck", data)
+        assert code == 64 and segment in said and "damaged" in said, (code, said)
+        with open(os.path.join(data, "meta", "catalog.ledger"), "r+b") as ledger:
+            ledger.seek(40)
+            ledger.write(b"\xff\xff")
+        code, said = inspect("fsck", data)
+        assert code == 64 and "catalog.ledger" in said, (code, said)
+
+
+@case
+def sizes_of_partitions_are_told():
+    with MemoryStreamer(args=["--workers", "2"]) as server:
+        for topic in ("a", "b"):
+            kcat(server, "-P", "-t", topic, text="x" * 1000 + "\n")
+        with Raw(server.address) as raw:
+            answer = raw.ask(request(DESCRIBE_LOG_DIRS, 1, struct.pack(">i", -1)))
+        data = os.path.join(server.folder, "data").encode()
+        assert data in answer and answer.count(struct.pack(">hc", 1, b"a")) == 1, answer
+        sizes = [struct.unpack(">q", answer[at + 11:at + 19])[0] for at in (answer.index(b"\0\1a"), answer.index(b"\0\1b"))]
+        assert all(1000 < size < 1200 for size in sizes), (sizes, answer)
 
 
 @case

@@ -15,6 +15,8 @@
 
 static const char help[] =
     "usage: memorystreamer [OPTION]...\n"
+    "       memorystreamer fsck DIR         look at a data folder: what is damaged, where\n"
+    "       memorystreamer dump SEGMENT     print the batches of a segment (DIR/logs/*/*.log)\n"
     "\n"
     "A broker for Kafka clients: topics, partitions, consumer groups, on one node. Starts without a\n"
     "configuration.\n"
@@ -35,7 +37,8 @@ static const char help[] =
     "\n"
     "examples:\n"
     "  memorystreamer --data-dir /var/lib/memorystreamer --listen 0.0.0.0:9092\n"
-    "  echo hello | kcat -b 127.0.0.1:9092 -t greetings -P\n";
+    "  echo hello | kcat -b 127.0.0.1:9092 -t greetings -P\n"
+    "  memorystreamer fsck /var/lib/memorystreamer\n";
 
 enum {
     OPTION_CONFIG = 256,
@@ -131,6 +134,10 @@ int main(int argc, char **argv)
     struct command command = {0};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
         take_option(&command, option);
+    if (optind + 2 == argc && strcmp(argv[optind], "fsck") == 0)
+        return fsck(argv[optind + 1]);
+    if (optind + 2 == argc && strcmp(argv[optind], "dump") == 0)
+        return dump(argv[optind + 1]);
     if (optind < argc)
         usage_error("unexpected argument `%s`", argv[optind]);
     signal(SIGPIPE, SIG_IGN);

@@ -19,5 +19,8 @@ struct streamer_source {
 int serve(const struct streamer_source *);
 /* Says whether the configuration is valid: problems as text, each with its place. The exit code. */
 int check_config(const struct streamer_source *);
+/* inspect.c: prints what is wrong with a data folder that no broker has open; prints a segment batch by batch. The exit code. */
+int fsck(const char *folder);
+int dump(const char *path);
 
 #endif
