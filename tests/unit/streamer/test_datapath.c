@@ -302,6 +302,15 @@ static void crash(struct run *r)
     r->sent = r->answered; /* what was not answered is sent again, as a client does */
 }
 
+/* The first sending may not be durable yet when the second comes; the answer to this one promises that it is. */
+static void reconnect(struct run *r)
+{
+    conn_abort(r->w.conn);
+    WORLD_UNTIL(&r->w, r->w.closed);
+    CHECK_ERR(world_connect(&r->w), OK);
+    r->sent = r->answered;
+}
+
 static void check_log(struct run *r)
 {
     int64_t offsets[TOPIC_PARTITIONS] = {0};
@@ -330,6 +339,8 @@ static void run_through_crashes(uint64_t seed, bool power)
             CHECK_ERR(read_next(&r), OK);
         if (roll(&r, 30) == 0)
             crash(&r);
+        if (roll(&r, 15) == 0)
+            reconnect(&r);
     }
     check_log(&r);
     world_end(&r.w);
