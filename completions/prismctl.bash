@@ -39,6 +39,17 @@ _prismctl() {
     --aggregate) COMPREPLY=($(compgen -W 'sum min max' -- "$cur")) ;;
     --weight) COMPREPLY=() ;;
     --aggregate) COMPREPLY=($(compgen -W 'sum min max' -- "$cur")) ;;
+    --broker) COMPREPLY=() ;;
+    --partitions) COMPREPLY=() ;;
+    --config) COMPREPLY=() ;;
+    --broker) COMPREPLY=() ;;
+    --broker) COMPREPLY=() ;;
+    --key-text) COMPREPLY=() ;;
+    --partition) COMPREPLY=() ;;
+    --from) COMPREPLY=() ;;
+    --broker) COMPREPLY=() ;;
+    --broker) COMPREPLY=() ;;
+    --broker) COMPREPLY=() ;;
     *) prev= ;;
   esac
   [ -n "$prev" ] && return
@@ -51,7 +62,7 @@ _prismctl() {
   done
   local global=' --address --admin-address --namespace --output --timeout --wait --metadata --tls --ca --cert --key --insecure --verbose --help --version'
   case $words in
-    '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter $global" -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter stream $global" -- "$cur")) ;;
     'namespace ') COMPREPLY=($(compgen -W 'list describe' -- "$cur")) ;;
     'backend ') COMPREPLY=($(compgen -W 'list health stats test' -- "$cur")) ;;
     'kv ') COMPREPLY=($(compgen -W 'get set delete exists ttl expire persist count scan import export' -- "$cur")) ;;
@@ -59,6 +70,7 @@ _prismctl() {
     'set ') COMPREPLY=($(compgen -W 'add remove contains members size random union intersection difference clear' -- "$cur")) ;;
     'sortedset ') COMPREPLY=($(compgen -W 'add remove score rank range scores lex union intersection clear' -- "$cur")) ;;
     'counter ') COMPREPLY=($(compgen -W 'add get clear' -- "$cur")) ;;
+    'stream ') COMPREPLY=($(compgen -W 'topics create delete config produce consume groups lag forget' -- "$cur")) ;;
     'config ') COMPREPLY=($(compgen -W 'validate reload' -- "$cur")) ;;
     'health '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
     'status '*) COMPREPLY=($(compgen -W " $global" -- "$cur")) ;;
@@ -85,7 +97,7 @@ _prismctl() {
     'config validate '*) COMPREPLY=($(compgen -f -W " $global" -- "$cur")) ;;
     'config reload '*) COMPREPLY=($(compgen -W " --dry-run $global" -- "$cur")) ;;
     'completion '*) COMPREPLY=($(compgen -W "bash zsh $global" -- "$cur")) ;;
-    'help '*) COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter --man $global" -- "$cur")) ;;
+    'help '*) COMPREPLY=($(compgen -W "health status namespace backend kv call services describe config completion help list set sortedset counter stream --man $global" -- "$cur")) ;;
     'list push '*) COMPREPLY=($(compgen -f -W " --left --idempotency-key --hex --base64 $global" -- "$cur")) ;;
     'list pop '*) COMPREPLY=($(compgen -W " --right --count --block --idempotency-key --hex --base64 $global" -- "$cur")) ;;
     'list get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
@@ -118,6 +130,15 @@ _prismctl() {
     'counter add '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
     'counter get '*) COMPREPLY=($(compgen -W " --hex --base64 $global" -- "$cur")) ;;
     'counter clear '*) COMPREPLY=($(compgen -W " --idempotency-key --hex --base64 $global" -- "$cur")) ;;
+    'stream topics '*) COMPREPLY=($(compgen -W " --broker $global" -- "$cur")) ;;
+    'stream create '*) COMPREPLY=($(compgen -W " --broker --partitions --config $global" -- "$cur")) ;;
+    'stream delete '*) COMPREPLY=($(compgen -W " --broker $global" -- "$cur")) ;;
+    'stream config '*) COMPREPLY=($(compgen -W " --broker $global" -- "$cur")) ;;
+    'stream produce '*) COMPREPLY=($(compgen -f -W " --broker --key-text --partition $global" -- "$cur")) ;;
+    'stream consume '*) COMPREPLY=($(compgen -W " --broker --from --partition --limit --follow --keys $global" -- "$cur")) ;;
+    'stream groups '*) COMPREPLY=($(compgen -W " --broker $global" -- "$cur")) ;;
+    'stream lag '*) COMPREPLY=($(compgen -W " --broker $global" -- "$cur")) ;;
+    'stream forget '*) COMPREPLY=($(compgen -W " --broker $global" -- "$cur")) ;;
   esac
 }
 complete -o filenames -F _prismctl prismctl

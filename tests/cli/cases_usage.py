@@ -14,6 +14,7 @@ COMMANDS += ["set " + c for c in ("add", "remove", "contains", "members", "size"
 COMMANDS += ["sortedset " + c for c in ("add", "remove", "score", "rank", "range", "scores", "lex", "union", "intersection",
                                         "clear")]
 COMMANDS += ["counter " + c for c in ("add", "get", "clear")]
+COMMANDS += ["stream " + c for c in ("topics", "create", "delete", "config", "produce", "consume", "groups", "lag", "forget")]
 
 
 def test_help_names_every_command(w):

@@ -35,12 +35,26 @@ static const struct fix fixes[] = {
     {ERR_USAGE, NULL},
 };
 
-static const char *fix_of(enum err e)
+/* The same where it is a broker that was asked. */
+static const struct fix stream_fixes[] = {
+    {ERR_CONNECT_FAILED, "start the broker (memorystreamer), or tell where it is by --broker or PRISM_BROKER"},
+    {ERR_CONNECTION_LOST, "does the address speak Kafka's protocol, without TLS?"},
+    {ERR_DEADLINE_EXCEEDED, "give it more time by --timeout"},
+    {ERR_USAGE, NULL},
+};
+
+static const char *fix_in(const struct fix *list, enum err e)
 {
-    for (size_t i = 0; i < sizeof fixes / sizeof *fixes; i++)
-        if (fixes[i].err == e)
-            return fixes[i].text;
+    for (; list->err != ERR_USAGE; list++)
+        if (list->err == e)
+            return list->text;
     return NULL;
+}
+
+static const char *fix_of(const struct cli *cli, enum err e)
+{
+    const struct command *c = cli->args.command;
+    return fix_in(c && strncmp(c->name, "stream ", 7) == 0 ? stream_fixes : fixes, e);
 }
 
 static void print_usage_hint(const struct cli *cli)
@@ -87,7 +101,8 @@ int report(const struct cli *cli, enum err e)
     if (cli->called)
         fprintf(stderr, ", at %s", cli_address(cli, cli->reached));
     fputc('\n', stderr);
-    if (fix_of(e))
-        fprintf(stderr, "  fix: %s\n", fix_of(e));
+    const char *fix = fix_of(cli, e);
+    if (fix)
+        fprintf(stderr, "  fix: %s\n", fix);
     return err_row(e)->exit_code;
 }

@@ -1,6 +1,7 @@
 /* The command table: every command, option, argument and example of prismctl. Help, completion and the man page are printed
  * from it, so that a command is described in one place. */
 #include "cli.h"
+#include "stream.h"
 
 #define END_ARGUMENTS                                                                                                  \
     {                                                                                                                  \
@@ -86,6 +87,7 @@ const struct command_group command_groups[] = {
     {"set", "sets: members, each once"},
     {"sortedset", "sorted sets: members with scores"},
     {"counter", "counters: numbers to add to"},
+    {"stream", "topics, records and groups of a broker that speaks Kafka's protocol"},
     {"config", "the proxy's configuration"},
     {NULL, NULL},
 };
@@ -371,12 +373,23 @@ static const struct command commands[] = {
     {.name = NULL},
 };
 
-/* The rows of the other table stand behind the last one here. */
+static const struct command *end_of(const struct command *table)
+{
+    while (table->name)
+        table++;
+    return table;
+}
+
+/* The rows of the other tables stand behind the last one here. */
 const struct command *command_next(const struct command *c)
 {
-    const struct command *last = &commands[sizeof commands / sizeof *commands - 1];
-    c = c ? c + 1 : commands;
-    if (c == last)
-        c = collection_commands;
+    static const struct command *const tables[] = {commands, collection_commands, stream_commands};
+    enum { TABLES = sizeof tables / sizeof *tables };
+    if (!c)
+        return commands;
+    c++;
+    for (int i = 1; !c->name && i < TABLES; i++)
+        if (c == end_of(tables[i - 1]))
+            return tables[i];
     return c->name ? c : NULL;
 }
