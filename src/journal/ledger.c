@@ -218,18 +218,27 @@ void ledger_snapshot_fail(struct ledger_snapshot *s, enum err e)
     s->bytes.err = e;
 }
 
-static enum err snapshot_take(struct ledger *l)
+static void snapshot_begin(struct ledger_snapshot *s, const struct env *env, struct slice kind)
 {
-    struct ledger_snapshot *s = &l->rewrite;
     uint8_t header[LEDGER_HEADER_BYTES];
-    *s = (struct ledger_snapshot){.file = {.env = l->file.env}};
+    *s = (struct ledger_snapshot){.file = {.env = env}};
     buf_init(&s->bytes, LIMIT_LEDGER_SNAPSHOT_BYTES);
-    ledger_header_write(&s->file, slice_of(l->kind, sizeof l->kind), header);
+    ledger_header_write(&s->file, kind, header);
     buf_put(&s->bytes, header, sizeof header);
-    l->options.snapshot(l->options.context, s);
+}
+
+static enum err snapshot_end(struct ledger_snapshot *s)
+{
     snapshot_seal(s);
     s->file.end = s->bytes.size;
     return buf_err(&s->bytes);
+}
+
+static enum err snapshot_take(struct ledger *l)
+{
+    snapshot_begin(&l->rewrite, l->file.env, slice_of(l->kind, sizeof l->kind));
+    l->options.snapshot(l->options.context, &l->rewrite);
+    return snapshot_end(&l->rewrite);
 }
 
 /* ---- the loop's side -------------------------------------------------------------------------------------------------- */
@@ -479,5 +488,29 @@ enum err ledger_check(const struct env *env, const char *path, struct slice kind
         return diag_set(diag, e, "%s cannot be opened", path);
     e = ledger_file_read(&f, path, kind, visit, context, diag, ret_torn_bytes);
     env->disk->close(env, f.fd);
+    return e;
+}
+
+enum err ledger_write(const struct env *env, const char *path, struct slice kind,
+                      enum err (*fill)(void *context, struct ledger_snapshot *), void *context)
+{
+    struct ledger_snapshot s;
+    size_t size = strlen(path) + sizeof ".new";
+    char *path_new = mem_alloc(size);
+    if (!path_new)
+        return ERR_NOMEM;
+    snprintf(path_new, size, "%s.new", path);
+    snapshot_begin(&s, env, kind);
+    enum err e = fill(context, &s);
+    if (!e)
+        e = snapshot_end(&s);
+    if (!e)
+        e = write_new(&s.file, path_new, buf_slice(&s.bytes));
+    if (!e) {
+        env->disk->close(env, s.file.fd);
+        e = env->disk->rename(env, path_new, path);
+    }
+    buf_fini(&s.bytes);
+    mem_free(path_new);
     return e;
 }

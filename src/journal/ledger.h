@@ -76,6 +76,11 @@ void ledger_counts(const struct ledger *, struct ledger_counts *ret_counts);
 /* Writes what waits, then gives everything back; closed comes from the loop as the last. No append after this. */
 void ledger_close(struct ledger *, void (*closed)(void *context), void *context);
 
+/* A new file at `path` in place of any that is there, whole or not at all, with what fill puts into it. Not one that is open. Blocks. */
+enum err ledger_write(const struct env *, const char *path, struct slice kind,
+                      enum err (*fill)(void *context, struct ledger_snapshot *), void *context)
+    __attribute__((warn_unused_result));
+
 /* For `fsck`: reads the file without changing it. visit may be NULL. ret_torn_bytes: behind the last whole frame. Errors as
  * ledger_open. Blocks. */
 enum err ledger_check(const struct env *, const char *path, struct slice kind,

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "streamer/broker_internal.h"
+#include "streamer/groups.h"
 #include "streamer/partition.h"
 
 enum { POOL_THREADS = 4 }; /* for what blocks: flushes, cold reads, checkpoints */
@@ -126,7 +127,7 @@ static enum err open_store(struct broker *b, struct diag *diag)
 /* All logs that the catalog knows are opened before the store may remove the others. */
 static enum err open_shards(struct broker *b, struct diag *diag)
 {
-    enum err e = OK;
+    enum err e = groups_move(b, diag);
     for (uint32_t i = 0; i < b->shard_count && !e; i++)
         e = shard_open(&b->shards[i], diag);
     return e ? e : journal_store_recovered(b->store, diag);

@@ -287,6 +287,17 @@ enum err groups_apply(void *context, struct slice entry)
     return e;
 }
 
+/* The group's id is the first field of each message: a size of two bytes, and the text. */
+bool group_of_entry(struct slice entry, struct slice *ret_group)
+{
+    struct slice rest = slice_skip(entry, HEAD_BYTES);
+    if (entry.size < HEAD_BYTES || !message_of(entry.data[0]) || entry.data[1] > VERSION || rest.size < 2)
+        return false;
+    size_t size = (size_t)rest.data[0] << 8 | rest.data[1];
+    *ret_group = slice_take(slice_skip(rest, 2), size);
+    return ret_group->size == size;
+}
+
 /* ---- snapshots -------------------------------------------------------------------------------------------------------- */
 
 static void put_chunk(struct group_entry *entry, struct ledger_snapshot *s, struct kafka_offsets_record *record)

@@ -369,7 +369,7 @@ enum err groups_open_at(struct shard *s, const struct env *env, const char *path
 enum err groups_open(struct shard *s, struct diag *diag)
 {
     char name[64], path[4096];
-    snprintf(name, sizeof name, "meta/groups-%u.ledger", s->index);
+    snprintf(name, sizeof name, "meta/groups-%u-of-%u.ledger", s->index, broker_shards(s->broker));
     if (!broker_path(s->broker, name, path, sizeof path))
         return diag_set(diag, ERR_FILE, "the path of the data folder is too long");
     return groups_open_at(s, broker_env(s->broker), path, diag);

@@ -49,6 +49,10 @@ struct groups {
 enum err groups_open_at(struct shard *, const struct env *, const char *path, struct diag *)
     __attribute__((warn_unused_result));
 
+/* groups_move.c: before any of them is opened. Where the broker had another number of workers, each group's entries go to the
+ * ledger of the shard that has it now. Blocks. */
+enum err groups_move(struct broker *, struct diag *) __attribute__((warn_unused_result));
+
 uint64_t groups_now_ms(const struct groups *);
 /* NULL: there is none. */
 struct group_entry *groups_find(const struct groups *, struct slice id);
@@ -76,6 +80,8 @@ enum err group_write_gone(struct group_entry *, struct group_write *) __attribut
 enum err group_write_offsets(struct group_entry *, const struct kafka_offsets_record *, struct group_write *)
     __attribute__((warn_unused_result));
 
+/* Whose an entry of the ledger is. false: not one that is known. */
+bool group_of_entry(struct slice entry, struct slice *ret_group);
 void offset_record(const struct offset *, struct kafka_offsets_record_offset *ret_record);
 
 /* An empty group takes nothing any more; when the write is done call groups_buried: it is freed, or, with an error, back. */

@@ -1,6 +1,7 @@
 /* One shard: what it is made of, in the order of its life. */
 #include "streamer/shard.h"
 
+#include "base/crc32c.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "streamer/broker_internal.h"
@@ -16,9 +17,15 @@ struct shard *shard_of_partition(const struct broker *b, const struct kafka_uuid
     return &b->shards[(hash_mix(id) + partition) % b->shard_count];
 }
 
+/* Ledgers are made by it (groups_move.c): its values do not change. */
+uint32_t shard_index_of_group(struct slice group, uint32_t shards)
+{
+    return shards == 1 ? 0 : crc32c(0, group.data, group.size) % shards;
+}
+
 struct shard *shard_of_group(const struct broker *b, struct slice group)
 {
-    return b->shard_count == 1 ? b->shards : &b->shards[hash_fast(group, 0) % b->shard_count];
+    return &b->shards[shard_index_of_group(group, b->shard_count)];
 }
 
 struct shard *shard_of_catalog(const struct broker *b)

@@ -41,6 +41,7 @@ struct shard {
 /* Thread: any. */
 struct shard *shard_of_partition(const struct broker *, const struct kafka_uuid *topic, uint32_t partition);
 struct shard *shard_of_group(const struct broker *, struct slice group);
+uint32_t shard_index_of_group(struct slice group, uint32_t shards);
 struct shard *shard_of_catalog(const struct broker *);
 
 /* Runs the task on that shard's thread. Thread: any. */

@@ -1,5 +1,6 @@
 /* The coordinator in a broker in the twin: what clients ask at every version, several shards, connections that end, restarts,
  * topics that go, offsets that expire. */
+#include "base/fault.h"
 #include "world.h"
 
 static enum err create_topic(struct streamer_world *w, const char *name, int32_t partitions)
@@ -303,6 +304,82 @@ TEST(members_and_offsets_are_there_after_a_restart)
     CHECK_ERR(join(&w, 9, SLICE("g"), &me), OK);
     CHECK(me.generation > before + 1);
     world_end(&w);
+}
+
+static void check_ten(struct streamer_world *w)
+{
+    for (int i = 0; i < 10; i++) {
+        char name[8];
+        int64_t offset;
+        snprintf(name, sizeof name, "g%d", i);
+        CHECK_ERR(fetch(w, 9, slice_str(name), "log", &offset), OK);
+        CHECK_EQ(offset, 100 + i);
+    }
+}
+
+static void begin_with_ten(struct streamer_world *w, uint32_t workers)
+{
+    begin(w, workers);
+    for (int i = 0; i < 10; i++) {
+        char name[8];
+        int16_t error;
+        snprintf(name, sizeof name, "g%d", i);
+        CHECK_ERR(commit(w, 9, slice_str(name), NULL, "log", 100 + i, &error), OK);
+        CHECK_EQ(error, KAFKA_NONE);
+    }
+}
+
+TEST(groups_follow_the_number_of_workers)
+{
+    static const uint32_t workers[] = {1, 3, 2, 2, 64, 1};
+    struct streamer_world w;
+    begin_with_ten(&w, 3);
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++) {
+        w.workers = workers[i];
+        restart(&w);
+        check_ten(&w);
+    }
+    world_end(&w);
+}
+
+/* The move stops at its n-th write or sync, and the next start has 1, 2 or 3 workers. */
+static bool stop_the_move(const char *point, unsigned n)
+{
+    struct streamer_world w;
+    char plan[64];
+    begin_with_ten(&w, 3);
+    conn_abort(w.conn);
+    WORLD_UNTIL(&w, w.closed);
+    world_stop(&w);
+    w.workers = 2;
+    snprintf(plan, sizeof plan, "%s=@%u+", point, n);
+    CHECK_ERR(fault_arm(plan, 1), OK);
+    bool stopped = world_open_broker(&w) != OK;
+    fault_disarm_all();
+    if (!stopped)
+        world_stop(&w);
+    w.workers = n % 3 + 1;
+    CHECK_ERR(world_open_broker(&w), OK);
+    CHECK_ERR(world_connect(&w), OK);
+    check_ten(&w);
+    world_end(&w);
+    return stopped;
+}
+
+TEST(a_move_to_another_number_of_workers_can_stop_anywhere)
+{
+    static const struct {
+        const char *point;
+        unsigned passes; /* of a move from three to two */
+    } points[] = {{"groups.move.write", 2}, {"groups.move.remove", 3}, {"groups.move.rename", 2}};
+    unsigned n;
+    for (int i = 0; i < 3; i++) {
+        for (n = 1; stop_the_move(points[i].point, n);)
+            n++;
+        CHECK_EQ(n, points[i].passes + 1);
+    }
+    for (n = 1; n < 10 && stop_the_move("sim.disk.write", n);)
+        n++;
 }
 
 TEST(a_topic_that_goes_takes_its_offsets_along)
