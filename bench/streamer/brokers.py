@@ -40,6 +40,7 @@ class Broker:
     name, protocol, title = "", "kafka", ""
     configs = {"memory": ()}  # durability: settings of a topic
     shapes = ((2, 2, 8),)  # connections, partitions, requests in flight on each: what is tried
+    throughput_only = False
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix=f"prism-bench-{self.name}."))
@@ -81,7 +82,7 @@ class Broker:
 
 
 class Ours(Broker):
-    name, title = "memorystreamer", "MemoryStreamer"
+    name, title, workers = "memorystreamer", "MemoryStreamer", 1
     configs = {"memory": ("durability=memory",), "flush": ("durability=flush",)}
     shapes = KAFKA_SHAPES
 
@@ -94,11 +95,17 @@ class Ours(Broker):
         return first_line(BUILD / "memorystreamer", "--version")
 
     def start(self):
-        self.launch([BUILD / "memorystreamer", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE)
+        self.launch([BUILD / "memorystreamer", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--workers",
+                     self.workers], stdout=subprocess.PIPE)
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("memorystreamer did not start: " + (self.folder / "log").read_text()[-2000:])
         self.port = int(json.loads(line)["listen"].rsplit(":", 1)[1])
+
+
+class OursOnTwo(Ours):
+    name, title, workers = "memorystreamer-2", "MemoryStreamer, 2 workers", 2
+    throughput_only = True
 
 
 class ApacheKafka(Broker):
@@ -212,4 +219,4 @@ class Rabbit(Broker):
             self.names.wait()
 
 
-BROKERS = (Ours, ApacheKafka, Redis, Nats, Rabbit)
+BROKERS = (Ours, OursOnTwo, ApacheKafka, Redis, Nats, Rabbit)

@@ -2,7 +2,7 @@
 import datetime
 import statistics
 
-from brokers import KAFKA_SHAPES, ApacheKafka, Ours
+from brokers import KAFKA_SHAPES, ApacheKafka, Ours, OursOnTwo
 from report import first_line, machine, versions
 
 BUSY = "not decided: the machine was busy"
@@ -40,9 +40,13 @@ def verdict(value, bar, at_most, load, timed=True):
     return BUSY if timed and load >= 1 else "**missed**"
 
 
-def rate_bar(results, load, durability, size, bar):
-    found = values(results, ("generator", "produce", durability, size), "rate")
-    return (f"{SIZES[size]} produced, batches of 100, acks 1, durability {durability}", spread(found, millions, " messages/s"),
+def rate_bar(rounds, load, durability, size, bar):
+    """Of one worker or of two, whichever is faster on these cores."""
+    key = ("generator", "produce", durability, size)
+    kind = max((k for k in (Ours, OursOnTwo) if k in rounds), key=lambda k: middle(rounds[k], key, "rate"))
+    found = values(rounds[kind], key, "rate")
+    return (f"{SIZES[size]} produced, batches of 100, acks 1, durability {durability}, {kind.workers} worker{'s'[:kind.workers - 1]}",
+            spread(found, millions, " messages/s"),
             f"at least {bar / 1e6:.0f} M/s, generator included", verdict(statistics.median(found), bar, False, load))
 
 
@@ -66,9 +70,9 @@ def latency_bar(ours, theirs, client, load):
 def bars(rounds, load):
     ours, theirs = rounds.get(Ours), rounds.get(ApacheKafka)
     if ours:
-        yield rate_bar(ours, load, "memory", 100, 10e6)
-        yield rate_bar(ours, load, "memory", 16, 30e6)
-        yield rate_bar(ours, load, "flush", 100, 5e6)
+        yield rate_bar(rounds, load, "memory", 100, 10e6)
+        yield rate_bar(rounds, load, "memory", 16, 30e6)
+        yield rate_bar(rounds, load, "flush", 100, 5e6)
     if ours and theirs:
         yield cpu_bar(ours, theirs, "produce")
         yield cpu_bar(ours, theirs, "consume")
@@ -172,7 +176,7 @@ def page(rounds, absent, load, count, took):
 
 # --- charts ------------------------------------------------------------------------------------------------------------------
 
-BAR_PX, GAP_PX, LEFT_PX, WIDE_PX = 18, 6, 190, 460
+BAR_PX, GAP_PX, LEFT_PX, WIDE_PX = 18, 6, 240, 460
 
 
 def chart(title, bars_):
@@ -203,7 +207,7 @@ def rate_chart(rounds, mode):
 def latency_chart(rounds):
     key, bars_ = ("generator", "latency", "memory", 100), []
     for part, name in (("p50", "p50"), ("p99", "p99")):
-        found = [(kind, quantile(results, key, "latency_us", part)) for kind, results in rounds.items()]
+        found = [(kind, quantile(results, key, "latency_us", part)) for kind, results in rounds.items() if key in results[0]]
         bars_ += [(f"{kind.title}, {name}", us, f"{us:,.0f} µs") for kind, us in found] + [None]
     return chart("End to end at 10,000 messages a second, by the generator", bars_[:-1])
 
