@@ -22,6 +22,13 @@ static void let_go(struct fetch_item *i)
     i->size = 0;
 }
 
+/* Bytes that a partition gives; those of a reading that is followed by another one are taken back. */
+static void count_bytes(struct fetch_item *i, struct partition *p, bool given)
+{
+    if (p)
+        p->bytes_out = given ? p->bytes_out + i->size : p->bytes_out - i->size;
+}
+
 /* --- reading: on the partitions' shard --------------------------------------------------------------------------------------- */
 
 static enum kafka_error check_epoch(const struct fetch_wish *wish)
@@ -53,6 +60,7 @@ static bool find_item(struct fetch_item *i, struct partition *p, uint64_t bytes_
 
 static void begin_item(struct fetch_item *i)
 {
+    assert(!i->range.file);
     i->end = i->start = -1;
     i->error = partition_error(i->part_of.partition);
     if (i->error == KAFKA_UNKNOWN_TOPIC_OR_PARTITION && !i->wish.topic.size)
@@ -98,6 +106,7 @@ static bool find_all(struct fetch_part *part)
             left -= bytes_max;
         } else {
             left -= least(left, use(i, bytes_max, first));
+            count_bytes(i, next->partition, true);
         }
         first = first && !i->range.file;
     }
@@ -128,6 +137,7 @@ static void resolved(struct work *work)
             let_go(i);
         else
             i->size = i->range.size;
+        count_bytes(i, i->partition, true);
         partition_unref(i->partition);
         i->partition = NULL;
     }
@@ -212,9 +222,10 @@ static void wait_part(struct scatter_part *p)
     delayed_init(&part->delayed, p->shard->loop, wake);
     part->waiting = true;
     part->stopping = false;
-    for (struct scatter_item *next = p->items; next && watching; next = next->next) {
+    for (struct scatter_item *next = p->items; next; next = next->next) {
+        count_bytes(item_of(next), next->partition, false);
         let_go(item_of(next));
-        watching = watch_item(part, item_of(next), share);
+        watching = watching && watch_item(part, item_of(next), share);
     }
     delayed_start(&part->delayed, watching ? fetch->due_ns : 0);
 }
@@ -275,18 +286,39 @@ static void add_up(struct fetch *fetch)
 
 static void wait_done(struct scatter *);
 
+/* What waits is bounded by what it holds: past that a fetch is answered with what there is. */
+static bool may_wait(const struct fetch *fetch)
+{
+    const struct partitions *all = fetch->request->shard->partitions;
+    return all && fetch->count <= LIMIT_FETCH_WAITING_PARTITIONS - all->fetches_waiting;
+}
+
+static void begin_waiting(struct fetch *fetch)
+{
+    fetch->waits = true;
+    fetch->woken = false;
+    fetch->request->shard->partitions->fetches_waiting += fetch->count;
+}
+
+/* The shard may have closed meanwhile. */
+static void end_waiting(struct fetch *fetch)
+{
+    fetch->waits = false;
+    if (fetch->request->shard->partitions)
+        fetch->request->shard->partitions->fetches_waiting -= fetch->count;
+}
+
 static void read_done(struct scatter *s)
 {
     struct fetch *fetch = fetch_of(s);
     add_up(fetch);
     bool enough = fetch->failed || fetch->found >= fetch->bytes_min || !fetch->count;
     bool late = loop_now_ns(fetch->request->shard->loop) >= fetch->due_ns || request_abandoned(fetch->request);
-    if (enough || late) {
+    if (enough || late || !may_wait(fetch)) {
         fetch->done(fetch);
         return;
     }
-    fetch->waits = true;
-    fetch->woken = false;
+    begin_waiting(fetch);
     s->run = wait_part;
     s->done = wait_done;
     scatter_go(s);
@@ -295,7 +327,7 @@ static void read_done(struct scatter *s)
 static void wait_done(struct scatter *s)
 {
     struct fetch *fetch = fetch_of(s);
-    fetch->waits = false;
+    end_waiting(fetch);
     if (request_abandoned(fetch->request)) {
         fetch->done(fetch);
         return;

@@ -54,11 +54,12 @@ struct partitions {
     struct producer_pool producers;
     struct ledger *ledger;
     struct partition *unsaved;
-    struct timer timer; /* saves producers, forgets those that are idle */
-    struct map saved;   /* at start: what the last run saved */
-    bool saved_ahead;   /* at start: some of it is ahead of its log, and must not be believed again */
-    uint32_t saving;    /* entries on their way to the ledger */
-    uint32_t appending; /* appends on their way */
+    struct timer timer;       /* saves producers, forgets those that are idle */
+    struct map saved;         /* at start: what the last run saved */
+    bool saved_ahead;         /* at start: some of it is ahead of its log, and must not be believed again */
+    uint32_t saving;          /* entries on their way to the ledger */
+    uint32_t appending;       /* appends on their way */
+    uint32_t fetches_waiting; /* partitions of fetches of this shard's connections that wait */
     struct fetch_sessions *sessions;
     struct producer_ids *ids;
     void (*saved_last)(struct partitions *);
