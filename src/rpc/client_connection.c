@@ -257,7 +257,8 @@ static void on_closed(void *context, struct conn *conn, enum err e, const struct
     client_connection_gone(k, e ? e : k->greeted ? ERR_CONNECTION_LOST : ERR_CONNECT_FAILED, diag);
 }
 
-static const struct conn_events connection_events = {on_open, on_data, on_drained, NULL, on_closed};
+static const struct conn_events connection_events = {
+    .on_open = on_open, .on_data = on_data, .on_drained = on_drained, .on_closed = on_closed};
 
 enum err client_connection_open(struct rpc_client *c, struct diag *diag)
 {

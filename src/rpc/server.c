@@ -166,7 +166,8 @@ static void on_closed(void *context, struct conn *conn, enum err e, const struct
     server_check_drained(s);
 }
 
-static const struct conn_events connection_events = {on_open, on_data, on_drained, on_eof, on_closed};
+static const struct conn_events connection_events = {
+    .on_open = on_open, .on_data = on_data, .on_drained = on_drained, .on_eof = on_eof, .on_closed = on_closed};
 
 static uint32_t connections_max(const struct rpc_server *s)
 {

@@ -26,6 +26,10 @@ struct conn_events {
     void (*on_eof)(void *context, struct conn *);
     /* Gone. OK: closed by us or in an orderly way by the peer. diag may be NULL. The last event. */
     void (*on_closed)(void *context, struct conn *, enum err, const struct diag *);
+    /* Where the next bytes shall go: *ret_room bytes of the user's, into which they are read without a copy; on_data then lends them
+     * from there, with block NULL. NULL, or the function NULL: into the loop's block. For messages whose size is known and large;
+     * under TLS nobody is asked. */
+    uint8_t *(*on_room)(void *context, struct conn *, size_t *ret_room);
 };
 
 /* "127.0.0.1:8980", "[::1]:8980", "localhost:8980", "unix:/path". Port 0: a free one. */

@@ -30,16 +30,32 @@ static void on_end_of_input(struct conn *c)
     }
 }
 
+/* Memory of the user's, or of the loop's block. NULL: out of memory. */
+static uint8_t *room_of(struct conn *c, size_t *ret_room, bool *ret_lent)
+{
+    uint32_t room = 0;
+    uint8_t *to = c->events->on_room ? c->events->on_room(c->context, c, ret_room) : NULL;
+    *ret_lent = to;
+    if (to)
+        return to;
+    to = loop_input_room(c->loop, READ_MIN_BYTES, &room);
+    *ret_room = room;
+    return to;
+}
+
 static void read_plain(struct conn *c)
 {
-    uint32_t room;
-    uint8_t *to = loop_input_room(c->loop, READ_MIN_BYTES, &room);
+    size_t room = 0;
+    bool lent;
+    uint8_t *to = room_of(c, &room, &lent);
     if (!to) {
         conn_fail_memory(c);
         return;
     }
     int64_t n = c->loop->backend->read(c->socket, to, room);
-    if (n > 0)
+    if (n > 0 && lent)
+        c->events->on_data(c->context, c, NULL, slice_of(to, (size_t)n));
+    else if (n > 0)
         deliver(c, to, (size_t)n);
     else if (n == 0)
         on_end_of_input(c);

@@ -178,6 +178,12 @@ static void on_data(void *context, struct conn *conn, struct block *block, struc
     frames_feed(context, block, data);
 }
 
+static uint8_t *on_room(void *context, struct conn *conn, size_t *ret_room)
+{
+    (void)conn;
+    return frames_room(context, ret_room);
+}
+
 static void on_drained(void *context, struct conn *conn)
 {
     (void)conn;
@@ -185,7 +191,7 @@ static void on_drained(void *context, struct conn *conn)
 }
 
 static const struct conn_events events = {
-    .on_open = on_open, .on_data = on_data, .on_drained = on_drained, .on_closed = on_closed};
+    .on_open = on_open, .on_data = on_data, .on_drained = on_drained, .on_closed = on_closed, .on_room = on_room};
 
 static bool refuse(struct connections *all, const char *reason)
 {

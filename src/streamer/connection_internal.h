@@ -63,7 +63,9 @@ void connection_fault(struct connection *, const char *reason);
 void connection_hold(struct connection *, uint64_t bytes);
 void connection_give_back(struct connection *, uint64_t bytes);
 /* frames.c */
+/* block NULL: data lies where frames_room said. */
 void frames_feed(struct connection *, struct block *, struct slice data);
+uint8_t *frames_room(struct connection *, size_t *ret_room); /* for conn_events.on_room */
 /* Goes on with what was left, where there is room now. */
 void frames_resume(struct connection *);
 void frames_fini(struct connection *);

@@ -169,7 +169,8 @@ static struct slice gather(struct connection *c, struct slice data)
         connection_fault(c, "no memory for a frame");
         return SLICE_EMPTY;
     }
-    memcpy(f->block->bytes + f->have, piece.data, piece.size);
+    if (piece.data != f->block->bytes + f->have) /* frames_room: it has been read there */
+        memcpy(f->block->bytes + f->have, piece.data, piece.size);
     f->have += (uint32_t)piece.size;
     if (f->have == f->size)
         frame_done(c);
@@ -224,6 +225,16 @@ static void keep_rest(struct connection *c, struct block *block, struct slice da
     if (c->conn && reading != c->reading)
         conn_read(c->conn, reading);
     c->reading = reading;
+}
+
+/* The rest of a frame that has begun is read to where it belongs. */
+uint8_t *frames_room(struct connection *c, size_t *ret_room)
+{
+    struct frame *f = &c->frame;
+    if (!f->block || !has_room(c) || !grow(c, f->have + 1))
+        return NULL;
+    *ret_room = f->block->size - f->have;
+    return f->block->bytes + f->have;
 }
 
 void frames_feed(struct connection *c, struct block *block, struct slice data)

@@ -40,7 +40,8 @@ static void on_drained(void *context)
 static void attack(struct sim *sim, struct loop *loop, struct slice input)
 {
     enum { TURNS = 200 };
-    static const struct conn_events events = {on_open, on_data, on_open, NULL, on_closed};
+    static const struct conn_events events = {
+        .on_open = on_open, .on_data = on_data, .on_drained = on_open, .on_closed = on_closed};
     static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
     struct slice parts[] = {slice_of(hello, sizeof hello), input};
     struct peer peer = {0};

@@ -216,7 +216,8 @@ static inline void raw_on_closed(void *context, struct conn *conn, enum err e, c
 
 static inline void raw_connect(struct raw *r)
 {
-    static const struct conn_events events = {raw_on_open, raw_on_data, raw_on_drained, NULL, raw_on_closed};
+    static const struct conn_events events = {
+        .on_open = raw_on_open, .on_data = raw_on_data, .on_drained = raw_on_drained, .on_closed = raw_on_closed};
     r->open = r->closed = false;
     CHECK_ERR(conn_open(r->world.loop, "server:80", NULL, NULL, 1000, &events, r, NULL, &r->conn), OK);
     while (!r->open)

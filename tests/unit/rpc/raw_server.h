@@ -198,7 +198,8 @@ static inline void peer_on_closed(void *context, struct conn *conn, enum err e, 
 static inline bool raw_server_accept(void *context, struct conn *conn, const struct conn_events **ret_events,
                                      void **ret_context)
 {
-    static const struct conn_events events = {peer_on_open, peer_on_data, NULL, NULL, peer_on_closed};
+    static const struct conn_events events = {
+        .on_open = peer_on_open, .on_data = peer_on_data, .on_closed = peer_on_closed};
     struct raw_server *s = context;
     if (s->peer_count == PEERS)
         return false;

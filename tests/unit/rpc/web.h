@@ -146,7 +146,8 @@ static inline void web_on_closed(void *context, struct conn *c, enum err e, cons
 
 static inline enum err web_connect(struct web *w)
 {
-    static const struct conn_events events = {web_on_open, web_on_data, NULL, NULL, web_on_closed};
+    static const struct conn_events events = {
+        .on_open = web_on_open, .on_data = web_on_data, .on_closed = web_on_closed};
     w->opened = w->closed = false;
     buf_reset(&w->in);
     enum err e = conn_open(w->loop, rpc_server_address(w->server), NULL, NULL, 1000, &events, w, NULL, &w->client);

@@ -108,8 +108,11 @@ static inline void echo_client_closed(void *context, struct conn *c, enum err er
 
 static inline bool echo_accept(void *context, struct conn *c, const struct conn_events **ret_events, void **ret_context)
 {
-    static const struct conn_events events = {echo_server_open, echo_server_data, echo_server_drained, echo_server_eof,
-                                              echo_server_closed};
+    static const struct conn_events events = {.on_open = echo_server_open,
+                                              .on_data = echo_server_data,
+                                              .on_drained = echo_server_drained,
+                                              .on_eof = echo_server_eof,
+                                              .on_closed = echo_server_closed};
     struct echo *e = context;
     e->accepted++;
     if (e->refuse)
@@ -128,7 +131,8 @@ static inline enum err echo_listen(struct echo *e, const char *address)
 
 static inline enum err echo_dial(struct echo *e, const char *address)
 {
-    static const struct conn_events events = {echo_client_open, echo_client_data, NULL, NULL, echo_client_closed};
+    static const struct conn_events events = {
+        .on_open = echo_client_open, .on_data = echo_client_data, .on_closed = echo_client_closed};
     return conn_open(e->loop, address, e->client_tls, "localhost", 2000, &events, e, NULL, &e->client);
 }
 
