@@ -124,7 +124,6 @@ def bodies_that_are_none_end_the_connection():
         "an array longer than the message": (METADATA, 1, struct.pack(">i", 1000) + b"\0\1a"),
         "a string behind the end": (METADATA, 1, struct.pack(">ih", 1, 32767) + b"a"),
         "a negative string": (METADATA, 1, struct.pack(">ih", 1, -5)),
-        "bytes behind the message": (METADATA, 1, struct.pack(">i", -1) + b"more"),
         "nothing": (METADATA, 1, b""),
         "an array of arrays": (CREATE_TOPICS, 2, struct.pack(">ih", 1, 1) + b"a" + struct.pack(">ihi", 1, 1, 2147483647)),
         "no partitions": (PRODUCE, 3, struct.pack(">hhii", -1, 1, 1000, 1 << 30)),
