@@ -224,6 +224,29 @@ def kcat_lists_produces_and_consumes_on_one_and_on_two_workers():
             assert kcat(server, "-C", "-t", "b", "-e", "-o", "beginning") == "one\ntwo\nthree\n"
 
 
+def lags(server):
+    return sorted(line for line in page(server, "/metrics").splitlines() if line.startswith("memorystreamer_group_lag"))
+
+
+@case
+def the_number_of_workers_may_change():
+    metrics = ["--metrics-listen", "127.0.0.1:0"]
+    with MemoryStreamer(args=["--workers", "4", *metrics]) as server:
+        for topic in ("a", "b", "c"):
+            kcat(server, "-P", "-t", topic, text="one\ntwo\nthree\n")
+        for group in range(4):
+            kcat(server, "-G", "g%d" % group, "-c", "1", "-X", "auto.offset.reset=earliest", "a")
+        before = lags(server)
+        assert len(before) == 4 and all(line.endswith(" 2") for line in before), before
+        for workers in ("1", "3"):
+            assert server.stop() == 0
+            server.args = ["--workers", workers, *metrics]
+            server.start()
+            assert lags(server) == before, (workers, lags(server))
+            for topic in ("a", "b", "c"):
+                assert kcat(server, "-C", "-t", topic, "-e", "-o", "beginning") == "one\ntwo\nthree\n"
+
+
 @case
 def killed_topics_and_records_are_there_again():
     with MemoryStreamer(args=["--workers", "2"]) as server:
