@@ -166,7 +166,8 @@ def page(rounds, absent, load, count, took):
     yield from rate_table("By librdkafka", rounds, "librdkafka", "consume", "memory")
     yield "\n## End to end, 10,000 messages of 100 B a second\n"
     yield ("Open loop: from the time at which a message was due to its arrival at a reader, on another connection. Control: of the generator, "
-           "times for which the machine was taken away from a loop that never sleeps; of librdkafka's program, how late its sender woke up.\n\n"
+           "times for which the machine was taken away from a loop that never sleeps; of librdkafka's program, how late its sender woke up. A "
+           "loop that never sleeps has one core for itself: what a broker takes beyond what is left shows as waiting.\n\n"
            "![latency](benchmarks-streamer-latency.svg)")
     yield from latency_table(rounds, "generator")
     yield from latency_table(rounds, "librdkafka")
