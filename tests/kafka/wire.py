@@ -3,6 +3,7 @@
 Only what the cases need, in versions without tagged fields unless a case asks for others."""
 import socket
 import struct
+import time
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, JOIN_GROUP, API_VERSIONS, INIT_PRODUCER_ID, ADD_PARTITIONS_TO_TXN = 0, 1, 2, 3, 11, 18, 22, 24
 COORDINATOR_LOAD_IN_PROGRESS = 14
@@ -36,8 +37,9 @@ def varint(value):
     return out + bytes([value])
 
 
-def batch(values, producer=(-1, -1, -1), timestamp=1700000000000, attributes=0):
-    """A record batch (magic 2) of records without keys. producer: id, epoch, base sequence."""
+def batch(values, producer=(-1, -1, -1), timestamp=None, attributes=0):
+    """A record batch (magic 2) of records without keys. producer: id, epoch, base sequence. timestamp: now, as old ones are deleted."""
+    timestamp = int(time.time() * 1000) if timestamp is None else timestamp
     body = b""
     for i, value in enumerate(values):
         fields = b"\x00" + varint(0) + varint(i) + varint(-1) + varint(len(value)) + value + varint(0)
