@@ -1,4 +1,6 @@
-/* Who coordinates a group: this broker, as long as there is one. Coordinators of transactions are not there yet. */
+/* Who coordinates a group: this broker, as long as there is one. Coordinators of transactions are not there yet: of all errors
+ * TRANSACTIONAL_ID_AUTHORIZATION_FAILED alone makes every client give up at once; at others librdkafka, and at
+ * COORDINATOR_NOT_AVAILABLE all of them, ask again until their own time is over, and say no more than that it was. */
 #include "streamer/api.h"
 #include "streamer/broker.h"
 #include "streamer/groups.h"
@@ -11,9 +13,9 @@ static enum kafka_error check(int8_t key_type, struct slice key, struct slice *r
     if (key_type == KEY_GROUP && group_id_valid(key))
         return KAFKA_NONE;
     *ret_reason = key_type == KEY_GROUP ? SLICE("the group id is not valid")
-                                        : SLICE("there are coordinators of groups (key type 0) only");
+                                        : SLICE("this broker has no transactions, and coordinators of groups alone");
     return key_type == KEY_GROUP         ? KAFKA_INVALID_GROUP_ID
-           : key_type == KEY_TRANSACTION ? KAFKA_COORDINATOR_NOT_AVAILABLE
+           : key_type == KEY_TRANSACTION ? KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED
                                          : KAFKA_INVALID_REQUEST;
 }
 

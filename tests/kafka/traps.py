@@ -4,7 +4,7 @@ Each is a function of the world; sources are the trap list of Kafka implementers
 KIP-394)."""
 import struct
 
-from wire import (API_VERSIONS, FETCH, INIT_PRODUCER_ID, JOIN_GROUP, METADATA, PRODUCE, Batch, Closed, batch, blob, text)
+from wire import (ADD_PARTITIONS_TO_TXN, API_VERSIONS, FETCH, INIT_PRODUCER_ID, JOIN_GROUP, METADATA, PRODUCE, Batch, Closed, batch, blob, text)
 
 TRAPS = []
 UNSUPPORTED_VERSION, CORRUPT_MESSAGE, UNKNOWN_TOPIC, ILLEGAL_GENERATION, UNKNOWN_MEMBER = 35, 2, 3, 22, 25
@@ -383,6 +383,16 @@ def commit_is_fenced(world):
         assert commit(generation, member) == 0
         assert commit(generation + 1, member) == ILLEGAL_GENERATION
         assert commit(generation, "somebody") == UNKNOWN_MEMBER
+
+
+@trap
+def transactions_refused_at_once(world):
+    """The one error at which no client asks again, where transactions are not advertised."""
+    if ADD_PARTITIONS_TO_TXN in world.versions:
+        return
+    with world.wire() as wire:
+        answer = wire.ask(10, 1, text("transaction") + b"\x01")
+        assert answer.take("ih")[1] == 53 and "transactions" in answer.text()
 
 
 @trap
