@@ -215,6 +215,7 @@ enum {
     LIMIT_JOURNAL_GROUP_BYTES = 4 << 20,      /* of one write of the stream: others wait no longer than this takes */
     LIMIT_JOURNAL_QUEUE_BYTES = 64 << 20,     /* of appends that wait for the stream: others are held before they are written */
     LIMIT_JOURNAL_WARM_BYTES = 256 << 20,     /* default: appended since, and so still in the page cache */
+    LIMIT_JOURNAL_SYNCS = 64,                 /* default: segments that a checkpoint syncs one by one */
     LIMIT_JOURNAL_CHECKPOINT_MS = 60000,      /* default: what is written is synced no later */
     LIMIT_JOURNAL_RETENTION_MS = 30000,       /* default: between two looks at what is to be removed */
     LIMIT_STREAM_GROUPS = 100000,             /* of a shard: any name in a request makes one */

@@ -23,6 +23,7 @@ static void take_options(struct journal *j, const struct journal_options *o)
     j->options.wal_files_max = o->wal_files_max ? o->wal_files_max : LIMIT_JOURNAL_WAL_FILES;
     j->options.warm_bytes = o->warm_bytes ? o->warm_bytes : LIMIT_JOURNAL_WARM_BYTES;
     j->options.checkpoint_ms = o->checkpoint_ms ? o->checkpoint_ms : LIMIT_JOURNAL_CHECKPOINT_MS;
+    j->options.syncs_max = o->syncs_max ? o->syncs_max : LIMIT_JOURNAL_SYNCS;
     j->options.retention_ms = o->retention_ms ? o->retention_ms : LIMIT_JOURNAL_RETENTION_MS;
 }
 

@@ -95,6 +95,7 @@ struct journal_options {
     uint32_t wal_files_max;  /* past it appends with flush wait for a checkpoint */
     uint64_t warm_bytes;     /* what was appended since then is taken to be in the page cache */
     uint32_t checkpoint_ms;  /* what is written is synced no later than this */
+    uint32_t syncs_max;      /* more segments than these are synced together with all else of their file system */
     uint32_t retention_ms;   /* between two looks at what is to be removed, and at what is idle */
 };
 

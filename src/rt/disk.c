@@ -104,6 +104,12 @@ static enum err disk_sync(const struct env *env, int fd)
     return fdatasync(fd) == 0 ? OK : file_error();
 }
 
+static enum err disk_sync_all(const struct env *env, int fd)
+{
+    (void)env;
+    return syncfs(fd) == 0 ? OK : file_error();
+}
+
 static enum err disk_truncate(const struct env *env, int fd, uint64_t size)
 {
     (void)env;
@@ -167,6 +173,12 @@ static enum err sync_folder_of(const struct env *env, const char *path)
 static enum err disk_rename(const struct env *env, const char *from, const char *to)
 {
     return rename(from, to) == 0 ? sync_folder_of(env, to) : file_error();
+}
+
+static enum err disk_move(const struct env *env, const char *from, const char *to)
+{
+    (void)env;
+    return rename(from, to) == 0 ? OK : file_error();
 }
 
 static enum err disk_unlink(const struct env *env, const char *path)
@@ -240,11 +252,13 @@ const struct env_disk real_disk = {
     .pwrite = disk_pwrite,
     .pwritev = disk_pwritev,
     .sync = disk_sync,
+    .sync_all = disk_sync_all,
     .truncate = disk_truncate,
     .allocate = disk_allocate,
     .size = disk_size,
     .lock = disk_lock,
     .rename = disk_rename,
+    .move = disk_move,
     .unlink = disk_unlink,
     .mkdir = disk_mkdir,
     .rmdir = disk_rmdir,

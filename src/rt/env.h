@@ -23,6 +23,9 @@ struct env_disk {
     /* The parts one after the other; all of them, or an error after any number of bytes. */
     enum err (*pwritev)(const struct env *, int fd, const struct slice *parts, size_t count, uint64_t offset);
     enum err (*sync)(const struct env *, int fd); /* fdatasync */
+    /* All files and names of the file system that fd lies on, whoever wrote them: for who would sync very many. An error that
+     * writing any of them met since fd was opened comes here, once. */
+    enum err (*sync_all)(const struct env *, int fd);
     enum err (*truncate)(const struct env *, int fd, uint64_t size);
     /* Takes the space, and makes the file at least as large as offset + size: bytes that were not there read as zero. */
     enum err (*allocate)(const struct env *, int fd, uint64_t offset, uint64_t size);
@@ -30,6 +33,7 @@ struct env_disk {
     /* Alone, until fd is closed or its process ends. ERR_FAILED_PRECONDITION: another open file has it. */
     enum err (*lock)(const struct env *, int fd);
     enum err (*rename)(const struct env *, const char *from, const char *to); /* and syncs the folder of to */
+    enum err (*move)(const struct env *, const char *from, const char *to);   /* rename, which syncs nothing */
     enum err (*unlink)(const struct env *, const char *path);
     enum err (*mkdir)(const struct env *, const char *path, mode_t mode); /* parents too; existing is fine */
     enum err (*rmdir)(const struct env *, const char *path);              /* an empty one */

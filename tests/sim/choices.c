@@ -29,6 +29,7 @@ struct choices choose_run(struct sim *s)
     };
     for (uint32_t i = 0; i < c.partitions; i++)
         c.flush[i] = !one_in(s, 4);
+    c.syncs_max = between(s, 1, PARTITIONS_MAX);
     return c;
 }
 

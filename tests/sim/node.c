@@ -98,7 +98,8 @@ static enum err open_journal(struct node *n)
                                 .wal_file_bytes = c->wal_file_bytes,
                                 .wal_files_max = c->wal_files,
                                 .warm_bytes = 3 * c->segment_bytes,
-                                .checkpoint_ms = c->checkpoint_ms};
+                                .checkpoint_ms = c->checkpoint_ms,
+                                .syncs_max = c->syncs_max};
     enum err e = journal_open(n->store, &o, &n->journal);
     for (uint32_t i = 0; i < c->partitions && !e; i++)
         e = open_log(n, i);

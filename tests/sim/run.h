@@ -51,7 +51,7 @@ struct choices {
     bool flush[PARTITIONS_MAX]; /* durability; else memory */
     uint32_t batches;           /* of a lane */
     uint32_t value_bytes_max;
-    uint32_t segment_bytes, wal_file_bytes, wal_files, checkpoint_ms;
+    uint32_t segment_bytes, wal_file_bytes, wal_files, checkpoint_ms, syncs_max;
     uint32_t delay_ms; /* of a request, and of an answer, at most */
     bool power;        /* deaths may be those of the machine; logs without flush then lose their end */
 };

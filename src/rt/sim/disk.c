@@ -310,6 +310,23 @@ static enum err disk_sync(const struct env *env, int fd)
     return e;
 }
 
+/* Counted as a sync. One that fails has failed for each file, and brought no name to the platter. */
+static enum err disk_sync_all(const struct env *env, int fd)
+{
+    struct sim_disk *d = sim_of(env)->drive;
+    enum err e = pass(d, SIM_DISK_SYNC);
+    (void)file_of(env, fd);
+    if (!e && FAULT("sim.disk.sync"))
+        e = ERR_IO;
+    if (!e && d->plan.syncs_lie)
+        return OK;
+    if (!e)
+        sim_names_sync_all(d->root);
+    else if (!d->off)
+        sim_names_fail_sync_all(d->root, d->plan.failed_sync_evicts);
+    return e;
+}
+
 static enum err disk_truncate(const struct env *env, int fd, uint64_t size)
 {
     enum err e = pass(sim_of(env)->drive, SIM_DISK_TRUNCATE);
@@ -331,12 +348,16 @@ static enum err disk_size(const struct env *env, int fd, uint64_t *ret_size)
 
 /* ---- names ------------------------------------------------------------------------------------------------------------------ */
 
+static enum err disk_move(const struct env *env, const char *from, const char *to)
+{
+    enum err e = pass(sim_of(env)->drive, SIM_DISK_RENAME);
+    return e ? e : sim_names_move(sim_of(env), from, to);
+}
+
 static enum err disk_rename(const struct env *env, const char *from, const char *to)
 {
     struct sim *s = sim_of(env);
-    enum err e = pass(s->drive, SIM_DISK_RENAME);
-    if (!e)
-        e = sim_names_move(s, from, to);
+    enum err e = disk_move(env, from, to);
     if (!e)
         sim_names_sync(sim_names_folder_of(s, to));
     return e;
@@ -511,11 +532,13 @@ const struct env_disk sim_disk = {
     .pwrite = disk_pwrite,
     .pwritev = disk_pwritev,
     .sync = disk_sync,
+    .sync_all = disk_sync_all,
     .truncate = disk_truncate,
     .allocate = disk_allocate,
     .size = disk_size,
     .lock = disk_lock,
     .rename = disk_rename,
+    .move = disk_move,
     .unlink = disk_unlink,
     .mkdir = disk_mkdir,
     .rmdir = disk_rmdir,

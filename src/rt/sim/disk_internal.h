@@ -62,6 +62,9 @@ enum err sim_names_move(struct sim *, const char *from, const char *to);
 /* The folder that path lies in. */
 struct sim_node *sim_names_folder_of(struct sim *, const char *path);
 void sim_names_sync(struct sim_node *folder);
+/* With all files below. */
+void sim_names_sync_all(struct sim_node *folder);
+void sim_names_fail_sync_all(struct sim_node *folder, bool evicts);
 /* The folder may be changed from inside. */
 void sim_names_each(struct sim_node *folder, void (*entry)(void *context, const char *name, bool folder),
                     void *context);

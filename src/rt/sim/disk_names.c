@@ -251,6 +251,27 @@ void sim_names_sync(struct sim_node *folder)
         end_first_change(folder, true);
 }
 
+void sim_names_sync_all(struct sim_node *folder)
+{
+    for (struct sim_entry *e = folder->entries; e; e = e->next) {
+        if (e->node->folder)
+            sim_names_sync_all(e->node);
+        else
+            sim_file_sync(e->node);
+    }
+    sim_names_sync(folder);
+}
+
+void sim_names_fail_sync_all(struct sim_node *folder, bool evicts)
+{
+    for (struct sim_entry *e = folder->entries; e; e = e->next) {
+        if (e->node->folder)
+            sim_names_fail_sync_all(e->node, evicts);
+        else
+            sim_file_fail_sync(e->node, evicts);
+    }
+}
+
 static void crash_names(struct sim_node *folder, const struct sim_disk_plan *plan)
 {
     while (plan->crash == SIM_CRASH_TEARS && folder->changes && sim_choose(folder->sim, 3))

@@ -15,6 +15,7 @@ static void prepare(struct world *w)
     w->options.wal_files_max = 4;
     w->options.files_open_max = 3;
     w->options.checkpoint_ms = 20;
+    w->options.syncs_max = 2;
     w->options.retention_ms = 15;
     w->logs[FLUSHED].options.segment_bytes = 20000;
     w->logs[FLUSHED].options.logged = true;

@@ -100,6 +100,7 @@ static void allocates(bool twin)
     CHECK_EQ(size, 100000);
     CHECK_ERR(p.env->disk->space(p.env, p.folder, &size), OK);
     CHECK(size > 0);
+    CHECK_ERR(p.env->disk->sync_all(p.env, fd), OK);
     p.env->disk->close(p.env, fd);
     remove_file(&p, "x");
     remove_place(&p);
@@ -128,7 +129,7 @@ static void lists(bool twin)
 {
     struct place p = make_place(twin);
     struct names n = {0};
-    char path[128];
+    char path[128], other[128];
     CHECK_ERR(p.env->disk->mkdir(p.env, at(&p, "sub", path), 0700), OK);
     p.env->disk->close(p.env, make_file(&p, "a"));
     p.env->disk->close(p.env, make_file(&p, "b"));
@@ -139,7 +140,9 @@ static void lists(bool twin)
     CHECK_EQ(n.folders, 1);
     CHECK(!n.others);
     CHECK_ERR(p.env->disk->sync_folder(p.env, p.folder), OK);
-    remove_file(&p, "sub/a");
+    CHECK_ERR(p.env->disk->move(p.env, at(&p, "sub/a", path), at(&p, "c", other)), OK);
+    CHECK_ERR(p.env->disk->move(p.env, at(&p, "sub/a", path), at(&p, "c", other)), ERR_NOT_FOUND);
+    remove_file(&p, "c");
     remove_file(&p, "sub/b");
     CHECK_ERR(p.env->disk->rmdir(p.env, at(&p, "sub", path)), OK);
     remove_file(&p, "a");

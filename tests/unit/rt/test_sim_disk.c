@@ -256,6 +256,59 @@ TEST(changes_of_a_folder_last_in_their_order)
     CHECK(seen[0] && seen[1] && seen[2]);
 }
 
+/* Everything is written, and nothing but that is. */
+TEST(one_sync_of_all_keeps_every_file_and_name)
+{
+    for (uint64_t seed = 1; seed < 50; seed++) {
+        struct disk d = begin(seed, &(struct sim_disk_plan){.crash = SIM_CRASH_TEARS});
+        int fd;
+        put(&d, 'a', 3 * PAGE, 0);
+        CHECK_ERR(d.calls->mkdir(d.env, "/d/new/deep", 0700), OK);
+        CHECK_ERR(d.calls->open(d.env, "/d/new/deep/y", O_RDWR | O_CREAT, 0600, &fd), OK);
+        CHECK_ERR(d.calls->pwrite(d.env, fd, SLICE("deep"), 0), OK);
+        CHECK_ERR(d.calls->move(d.env, "/d/new/deep/y", "/d/new/z"), OK);
+        CHECK_ERR(d.calls->sync_all(d.env, d.fd), OK);
+        put(&d, 'b', PAGE, 0);
+        crash(&d);
+        CHECK_EQ(all_of(&d, PAGE, 2 * PAGE), 'a');
+        CHECK_ERR(d.calls->open(d.env, "/d/new/z", O_RDWR, 0, &d.fd), OK);
+        CHECK_EQ(size_of(&d), 4);
+        CHECK_ERR(d.calls->open(d.env, "/d/new/deep/y", O_RDWR, 0, &fd), ERR_NOT_FOUND);
+        end(&d);
+    }
+}
+
+TEST(a_sync_of_all_that_fails_lies_afterwards)
+{
+    unsigned lost = 0;
+    for (uint64_t seed = 1; seed < 50; seed++) {
+        struct disk d = begin(seed, &(struct sim_disk_plan){.errors[SIM_DISK_SYNC] = {.at = 1}});
+        put(&d, 'a', PAGE, 0);
+        CHECK_ERR(d.calls->sync_all(d.env, d.fd), ERR_IO);
+        CHECK_ERR(d.calls->sync_all(d.env, d.fd), OK);
+        crash(&d);
+        lost += size_of(&d) < PAGE || all_of(&d, 0, PAGE) != 'a';
+        end(&d);
+    }
+    CHECK(lost > 0);
+}
+
+TEST(a_move_may_be_undone_by_a_crash)
+{
+    unsigned undone = 0;
+    for (uint64_t seed = 1; seed < 50; seed++) {
+        struct disk d = begin(seed, &(struct sim_disk_plan){.crash = SIM_CRASH_TEARS});
+        int fd;
+        CHECK_ERR(d.calls->move(d.env, "/d/x", "/d/y"), OK);
+        sim_crash_disk(d.sim);
+        bool old = d.calls->open(d.env, "/d/x", O_RDWR, 0, &fd) == OK;
+        CHECK_ERR(d.calls->open(d.env, "/d/y", O_RDWR, 0, &d.fd), old ? ERR_NOT_FOUND : OK);
+        undone += old;
+        end(&d);
+    }
+    CHECK(undone > 0 && undone < 49);
+}
+
 TEST(a_rename_is_whole_and_carries_what_came_before)
 {
     struct disk d = begin(1, NULL);
