@@ -8,6 +8,9 @@
 #ifndef PRISM_JOURNAL_INTERNAL_H
 #define PRISM_JOURNAL_INTERNAL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "base/map.h"
 #include "journal/layout.h"
 
@@ -346,9 +349,11 @@ struct journal_store {
     struct journal_store_options options;
     char folder[256];
     int lock_fd;
-    bool was_clean, recovered, bad_end;
+    bool was_clean, recovered;
+    atomic_bool bad_end;
     struct journal *journals;
-    struct map found; /* struct found_log; empty once recovered */
+    pthread_mutex_t journals_lock; /* shards close at the same time */
+    struct map found;              /* struct found_log; empty once recovered */
     struct found_wal *wals;
     uint32_t shards_found; /* one more than the highest */
 };

@@ -52,13 +52,20 @@ enum err journal_open(struct journal_store *store, const struct journal_options 
     return OK;
 }
 
-void journal_free(struct journal *j)
+static void leave_store(struct journal *j)
 {
     struct journal **link = &j->store->journals;
-    void *log;
+    pthread_mutex_lock(&j->store->journals_lock);
     while (*link != j)
         link = &(*link)->next;
     *link = j->next;
+    pthread_mutex_unlock(&j->store->journals_lock);
+}
+
+void journal_free(struct journal *j)
+{
+    void *log;
+    leave_store(j);
     for (uint32_t at = 0; map_next(&j->logs, &at, NULL, &log);)
         log_free(log);
     timer_stop(j->options.loop, &j->tick);

@@ -232,6 +232,7 @@ static void store_free(struct journal_store *s)
     if (s->lock_fd >= 0)
         s->env->disk->close(s->env, s->lock_fd);
     store_forget_found(s);
+    pthread_mutex_destroy(&s->journals_lock);
     mem_free(s);
 }
 
@@ -247,6 +248,7 @@ enum err journal_store_open(const struct journal_store_options *options, struct 
     s->env = options->env;
     s->options = *options;
     s->lock_fd = -1;
+    pthread_mutex_init(&s->journals_lock, NULL);
     s->env->random(s->env, &secret, sizeof secret);
     map_init(&s->found, LIMIT_JOURNAL_LOGS, &secret);
     int size = snprintf(s->folder, sizeof s->folder, "%s", options->folder);
