@@ -70,7 +70,7 @@ struct conn_file {
 enum conn_part_kind {
     CONN_BYTES, /* sent or copied before conn_write_parts returns */
     CONN_BLOCK, /* bytes in a block, of which a reference is taken where the socket does not take them: never copied */
-    CONN_FILE,  /* sent by the kernel where the connection is plain; read piece by piece where it is not */
+    CONN_FILE,  /* sent by the kernel where the connection is plain and the range not small; else read piece by piece */
 };
 struct conn_part {
     enum conn_part_kind kind;

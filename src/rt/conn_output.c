@@ -11,6 +11,7 @@
 
 enum {
     SLICES = 64,
+    SMALL_FILE_BYTES = 16 << 10,  /* from 32 KiB on sendfile costs no more (50 ranges over loopback) */
     PIECE_BYTES = 16 << 10,       /* of a file, read at once; a TLS record */
     CIPHER_AHEAD = 64 << 10,      /* encrypted before the socket takes it */
     CIPHER_KEEP_BYTES = 64 << 10, /* of an empty buffer */
@@ -285,10 +286,29 @@ void conn_write(struct conn *c, const struct slice *parts, size_t count)
     settle_write(c);
 }
 
+static void release_file(const struct conn_file *f)
+{
+    if (f->release)
+        f->release(f->owner);
+}
+
+/* Small ones are read at once, while little waits: one write of many pieces is cheaper than a call for each. */
+static void put_file(struct conn *c, const struct conn_file *f)
+{
+    uint8_t piece[SMALL_FILE_BYTES];
+    if (f->size > sizeof piece || c->output.size > LIMIT_OUTPUT_QUEUE_BYTES) {
+        output_put_file(&c->output, f);
+        return;
+    }
+    size_t size = f->size ? read_file(c, f, piece, sizeof piece) : 0;
+    output_put_bytes(&c->output, slice_of(piece, size));
+    release_file(f);
+}
+
 static void put_part(struct conn *c, const struct conn_part *p)
 {
     if (p->kind == CONN_FILE)
-        output_put_file(&c->output, &p->file);
+        put_file(c, &p->file);
     else if (p->kind == CONN_BLOCK)
         output_put_block(&c->output, p->block, p->bytes);
     else
@@ -298,21 +318,21 @@ static void put_part(struct conn *c, const struct conn_part *p)
 static void release_parts(const struct conn_part *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (parts[i].kind == CONN_FILE && parts[i].file.release)
-            parts[i].file.release(parts[i].file.owner);
+        if (parts[i].kind == CONN_FILE)
+            release_file(&parts[i].file);
 }
 
+/* A range that cannot be read ends the connection: what is behind it is not put any more. */
 void conn_write_parts(struct conn *c, const struct conn_part *parts, size_t count)
 {
-    if (c->state != OPEN) {
-        release_parts(parts, count);
-        return;
-    }
-    begin_write(c);
+    size_t put = 0;
     bool waiting = conn_queued_bytes(c);
-    for (size_t i = 0; i < count; i++)
-        put_part(c, &parts[i]);
-    if (!c->output.err && !waiting)
+    if (c->state == OPEN)
+        begin_write(c);
+    for (; c->state == OPEN && put < count; put++)
+        put_part(c, &parts[put]);
+    release_parts(parts + put, count - put);
+    if (c->state == OPEN && !c->output.err && !waiting)
         conn_flush(c);
     settle_write(c);
 }
