@@ -7,26 +7,31 @@
 
 enum { ZEROS_BYTES = 1 << 20 };
 
+/* Not every file system can go past the page cache. */
+static enum err open_direct(const struct journal *j, const char *path, int flags, int *ret_fd)
+{
+    enum err e = j->env->disk->open(j->env, path, O_RDWR | O_DIRECT | flags, 0600, ret_fd);
+    return e ? j->env->disk->open(j->env, path, O_RDWR | flags, 0600, ret_fd) : OK;
+}
+
 enum err wal_file_open(const struct journal *j, uint64_t number, int *ret_fd)
 {
     char path[JOURNAL_PATH_BYTES];
-    if (!layout_wal_path(path, j->store->folder, j->options.shard, number))
-        return ERR_FILE;
-    enum err e = j->env->disk->open(j->env, path, O_RDWR | O_DIRECT, 0600, ret_fd);
-    return e == ERR_INVALID_ARGUMENT || e == ERR_FILE || e == ERR_UNKNOWN
-               ? j->env->disk->open(j->env, path, O_RDWR, 0600, ret_fd)
-               : e;
+    return layout_wal_path(path, j->store->folder, j->options.shard, number) ? open_direct(j, path, 0, ret_fd)
+                                                                             : ERR_FILE;
 }
 
+/* Past the page cache, as what comes after: pages of the zeros would have to be found and thrown away by each write. */
 static enum err write_zeros(const struct env *env, int fd, uint64_t size)
 {
     enum err e = OK;
-    uint8_t *zeros = mem_zalloc(ZEROS_BYTES);
-    if (!zeros)
+    uint8_t *memory = mem_zalloc(ZEROS_BYTES + JOURNAL_WAL_ALIGN);
+    if (!memory)
         return ERR_NOMEM;
+    const uint8_t *zeros = (const uint8_t *)layout_padded((uintptr_t)memory, JOURNAL_WAL_ALIGN);
     for (uint64_t at = 0; !e && at < size; at += ZEROS_BYTES)
         e = env->disk->pwrite(env, fd, slice_of(zeros, size - at < ZEROS_BYTES ? size - at : ZEROS_BYTES), at);
-    mem_free(zeros);
+    mem_free(memory);
     return e ? e : env->disk->sync(env, fd);
 }
 
@@ -39,7 +44,7 @@ static enum err make_new(const struct journal *j, uint64_t number, uint64_t size
         return ERR_FILE;
     enum err e = j->env->disk->mkdir(j->env, folder, 0700);
     if (!e)
-        e = j->env->disk->open(j->env, path, O_RDWR | O_CREAT | O_TRUNC, 0600, &fd);
+        e = open_direct(j, path, O_CREAT | O_TRUNC, &fd);
     if (e)
         return e;
     e = write_zeros(j->env, fd, size);

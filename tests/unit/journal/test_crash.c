@@ -198,6 +198,23 @@ TEST(a_full_disk_comes_back)
     world_free(&w);
 }
 
+/* A checkpoint of more files than are synced one by one. */
+TEST(many_files_are_synced_at_once)
+{
+    struct world w;
+    new_world(&w, 9);
+    w.logs[WRITTEN].options.retention_bytes = 0;
+    CHECK_ERR(world_open(&w, LOGS), OK);
+    for (int i = 0; i < 100; i++)
+        CHECK_ERR(world_append(&w, WRITTEN, 8000 + i, 1), OK);
+    world_settle(&w);
+    CHECK_ERR(world_close(&w), OK);
+    world_die(&w, true);
+    CHECK_ERR(world_open(&w, LOGS), OK);
+    world_check_whole(&w, WRITTEN);
+    world_free(&w);
+}
+
 /* A process that dies loses nothing, whatever the durability: the page cache has it. */
 TEST(kill_loses_nothing)
 {
