@@ -197,7 +197,8 @@ sim: $(SIM) ## the simulator: 1,000 seeds, or SEED=42 with its trace; SEEDS=, FR
 ifeq ($(VARIANT),fuzz)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ -o $@ $(LDLIBS)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LDLIBS)
+$(B)/fuzz_journal_segment $(B)/fuzz_journal_wal: $(B)/obj/tests/unit/journal/world.o $(B)/obj/tests/fuzz/checks.o
 .PHONY: fuzzers
 fuzzers: $(FUZZ_BIN)
 endif
