@@ -255,39 +255,51 @@ static void take_written(struct journal_log *log, size_t count, bool logged)
 }
 
 /* What was written past the stream must be synced before the stream can tell a recovery what lies behind it. */
-static bool must_wait_for_checkpoint(struct journal_log *log)
+static enum err checkpoint_first(struct journal_log *log, bool *ret_wait)
 {
-    struct checkpoint *c = &log->journal->checkpoint;
-    if (!log->unsynced_generation)
-        return false;
-    if (c->finished >= log->unsynced_generation) {
-        log->unsynced_generation = 0;
-        return false;
-    }
-    checkpoint_want(log->journal);
-    return true;
+    const struct checkpoint *c = &log->journal->checkpoint;
+    *ret_wait = false;
+    if (c->finished >= log->unsynced_generation)
+        return OK;
+    enum err e = checkpoint_await(log->journal);
+    *ret_wait = e == OK;
+    return e;
+}
+
+/* Why there is no room in the stream. */
+static enum err no_room(const struct journal *j)
+{
+    return j->wal.make_failed ? j->wal.make_failed : j->checkpoint.result ? j->checkpoint.result : ERR_DISK_FULL;
+}
+
+/* Plans and writes; nothing planned: the log waits. */
+static enum err put_some(struct journal_log *log, bool logged, struct plan *plan)
+{
+    const struct journal_append *first = log->gathered.first;
+    bool wait = false;
+    plan->count = 0;
+    enum err e = log->journal->status.failed;
+    if (!e && logged)
+        e = checkpoint_first(log, &wait);
+    if (!e && !wait)
+        e = log_prepare(log, first->bytes.size, first->last_offset);
+    if (e || wait)
+        return e;
+    make_plan(log, logged, plan);
+    if (plan->count)
+        return log_put(log, plan->parts, plan->count);
+    return plan->room == WAL_LATER ? OK : no_room(log->journal);
 }
 
 /* One write. false: the log waits, or it has failed. */
 static bool write_some(struct journal_log *log)
 {
     struct plan plan;
-    struct journal_append *first = log->gathered.first;
     bool logged = log->options.logged || log->wal_pending;
-    if (logged && must_wait_for_checkpoint(log)) {
+    enum err e = put_some(log, logged, &plan);
+    if (!e && plan.count == 0) {
         hold(log);
         return false;
-    }
-    enum err e = log->journal->status.failed;
-    if (!e)
-        e = log_prepare(log, first->bytes.size, first->last_offset);
-    if (!e) {
-        make_plan(log, logged, &plan);
-        if (plan.count == 0 && plan.room == WAL_LATER) {
-            hold(log);
-            return false;
-        }
-        e = plan.count ? log_put(log, plan.parts, plan.count) : log->journal->wal.make_failed;
     }
     log->journal->status.disk_full = e == ERR_DISK_FULL;
     if (e) {

@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "journal/internal.h"
 
+enum { RETRY_NS = 100 * 1000000 };
+
 static void checkpoint_begin(struct journal *);
 
 void log_dirty(struct journal_log *log)
@@ -226,6 +228,7 @@ static void note_result(struct journal *j)
         j->status.checkpoints++;
         wal_recycle(&j->wal, c->wal_first);
     } else {
+        c->retry_at_ns = loop_now_ns(j->options.loop) + RETRY_NS;
         for (uint32_t i = 0; i < c->item_count; i++)
             dirty_again(j, &c->items[i]);
         if (c->sync_failed)
@@ -258,6 +261,7 @@ static void checkpoint_begin(struct journal *j)
     c->wanted = false;
     c->result = gather(j);
     if (c->result) {
+        c->retry_at_ns = loop_now_ns(j->options.loop) + RETRY_NS;
         mem_free(c->image);
         c->image = NULL;
         return;
@@ -274,6 +278,15 @@ void checkpoint_want(struct journal *j)
         j->checkpoint.wanted = true;
     else if (!j->status.failed)
         checkpoint_begin(j);
+}
+
+enum err checkpoint_await(struct journal *j)
+{
+    struct checkpoint *c = &j->checkpoint;
+    if (!c->running && c->result && loop_now_ns(j->options.loop) < c->retry_at_ns)
+        return c->result;
+    checkpoint_want(j);
+    return c->running ? OK : c->result ? c->result : j->status.failed;
 }
 
 enum err checkpoint_now(struct journal *j)

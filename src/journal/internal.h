@@ -285,9 +285,12 @@ struct checkpoint {
     uint8_t *image;
     size_t image_size;
     enum err result;
+    uint64_t retry_at_ns; /* after one that failed */
     struct timer timer;
 };
 void checkpoint_want(struct journal *); /* as soon as none runs */
+/* Wants one, and says whether there is any sense in waiting for it: OK, or why the last one failed, a moment ago. */
+enum err checkpoint_await(struct journal *);
 /* On this thread, from beginning to end. */
 enum err checkpoint_now(struct journal *);
 

@@ -143,6 +143,7 @@ static void tick(struct timer *t)
     }
     files_close_idle(j, idle_before);
     wal_kick(&j->wal);
+    journal_release_held(j);
     timer_start(j->options.loop, t, now + period);
 }
 
@@ -164,6 +165,7 @@ void journal_close(struct journal *j, void (*closed)(void *context, enum err), v
     for (uint32_t at = 0; map_next(&j->logs, &at, NULL, &log);)
         if (((struct journal_log *)log)->held)
             log_fail_gathered(log, ERR_CANCELLED);
+    journal_release_held(j);
     journal_schedule_turn(j);
 }
 

@@ -117,10 +117,8 @@ static bool make_room(struct wal *w, uint64_t need)
         return true;
     if (w->make_failed && loop_now_ns(w->journal->options.loop) < w->retry_at_ns)
         return false;
-    if (files_in_use(w) >= w->journal->options.wal_files_max && w->full) {
-        checkpoint_want(w->journal);
-        return true;
-    }
+    if (files_in_use(w) >= w->journal->options.wal_files_max && w->full)
+        return checkpoint_await(w->journal) == OK;
     begin_making(w, need);
     return true;
 }
