@@ -32,7 +32,7 @@ static void answer(struct ask_item *ask)
 }
 
 /* Partitions that are not there are left out, as by Kafka. */
-static uint32_t tell(const struct ask *ask, const TOPIC_IN *in, uint32_t n, TOPIC_OUT *out)
+static bool tell(const struct ask *ask, const TOPIC_IN *in, uint32_t n, TOPIC_OUT *out)
 {
     out->name = in->topic;
     out->partitions.items = arena_array(&ask->request->arena, PARTITION_OUT, in->partitions.count + 1);
@@ -42,7 +42,7 @@ static uint32_t tell(const struct ask *ask, const TOPIC_IN *in, uint32_t n, TOPI
             out->partitions.items[out->partitions.count++] =
                 (PARTITION_OUT){.partition_index = in->partitions.items[i], .partition_size = item->size};
     }
-    return n + in->partitions.count;
+    return out->partitions.items;
 }
 
 static void reply(struct ask *ask)
@@ -53,12 +53,18 @@ static void reply(struct ask *ask)
     dir.log_dir = slice_str(broker_data_dir(ask->request->shard->broker));
     dir.usable_bytes = wanted->usable_bytes;
     dir.topics.items = arena_array(&ask->request->arena, TOPIC_OUT, wanted->count + 1);
-    dir.topics.count = dir.topics.items ? wanted->count : 0;
-    for (uint32_t t = 0, n = 0; t < dir.topics.count; t++)
-        n = tell(ask, &wanted->topics[t], n, &dir.topics.items[t]);
+    dir.topics.count = wanted->count;
+    bool ok = dir.topics.items;
+    for (uint32_t t = 0, n = 0; ok && t < wanted->count; t++) {
+        ok = tell(ask, &wanted->topics[t], n, &dir.topics.items[t]);
+        n += wanted->topics[t].partitions.count;
+    }
     out.results.items = &dir;
     out.results.count = 1;
-    request_reply(ask->request, &out);
+    if (ok)
+        request_reply(ask->request, &out);
+    else
+        request_drop(ask->request);
 }
 
 /* --- what is wanted ----------------------------------------------------------------------------------------------------------- */

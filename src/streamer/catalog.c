@@ -206,7 +206,7 @@ static void run_draft(struct catalog *c)
     enum err e = draft_init(c, take_waiting(c));
     if (!e) {
         apply_running(c);
-        if (!c->entry.size) {
+        if (!c->draft.count) { /* all were refused, or only asked what would be */
             finish(c);
             return;
         }

@@ -1,4 +1,5 @@
 /* A broker from its start to its end: what administrators ask, pipelining, several shards, memory that runs out. */
+#include "streamer/figures.h"
 #include "world.h"
 
 #define LOST(e) ((e) == ERR_CONNECTION_LOST && mem_failed() ? ERR_NOMEM : (e))
@@ -268,4 +269,119 @@ TEST(a_version_of_tomorrow_is_told_what_there_is)
     CHECK_EQ(out.error_code, KAFKA_UNSUPPORTED_VERSION);
     CHECK(out.api_keys.count >= 9);
     world_end(&w);
+}
+
+/* --- memory that runs out elsewhere ------------------------------------------------------------------------------------------- */
+
+/* A question that comes in many reads, and is longer than what a read holds. */
+static enum err ask_at_length(struct streamer_world *w)
+{
+    enum { TOPICS = 2000 };
+    struct kafka_metadata_request_topic *topics = calloc(TOPICS, sizeof *topics);
+    struct kafka_metadata_request in = kafka_metadata_request_default;
+    struct kafka_metadata_response out;
+    char name[200];
+    memset(name, 'n', sizeof name);
+    for (int i = 0; i < TOPICS; i++)
+        topics[i].name = slice_of(name, sizeof name);
+    in.topics.items = topics;
+    in.topics.count = TOPICS;
+    in.allow_auto_topic_creation = false;
+    enum err e = world_ask(w, KAFKA_API_METADATA, 12, &in, &out);
+    free(topics);
+    if (e)
+        return e;
+    CHECK_EQ(out.topics.count, TOPICS);
+    CHECK_EQ(out.topics.items[TOPICS - 1].error_code, KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    return OK;
+}
+
+SCENARIO(frames_in_pieces)
+{
+    struct streamer_world w = {0};
+    enum err e = world_begin(&w);
+    if (!e)
+        e = world_connect(&w);
+    if (!e)
+        e = ask_at_length(&w);
+    world_end(&w);
+    return LOST(e);
+}
+
+static enum err sizes(struct streamer_world *w)
+{
+    struct kafka_describe_log_dirs_request in = kafka_describe_log_dirs_request_default;
+    struct kafka_describe_log_dirs_response out;
+    in.topics.items = NULL;
+    enum err e = world_ask(w, KAFKA_API_DESCRIBE_LOG_DIRS, 4, &in, &out);
+    if (e)
+        return e;
+    CHECK_EQ(out.results.count, 1);
+    CHECK_SLICE(out.results.items[0].log_dir, SLICE("data"));
+    CHECK_EQ(out.results.items[0].topics.count, 1);
+    if (!mem_failed()) /* else one of them may be without service */
+        CHECK_EQ(out.results.items[0].topics.items[0].partitions.count, 3);
+    return OK;
+}
+
+SCENARIO(sizes_of_partitions_on_several_shards)
+{
+    struct streamer_world w = {.workers = 2};
+    int16_t error;
+    enum err e = world_begin(&w);
+    if (!e)
+        e = world_connect(&w);
+    if (!e)
+        e = create(&w, "orders", 3, SLICE_EMPTY, SLICE_EMPTY, &error);
+    if (!e && error)
+        e = ERR_NOMEM;
+    if (!e)
+        e = sizes(&w);
+    world_end(&w);
+    return LOST(e);
+}
+
+static void told(struct figures *figures)
+{
+    *(bool *)figures->context = true;
+}
+
+static enum err page_of(struct streamer_world *w, struct buf *page)
+{
+    struct figures *figures;
+    bool done = false;
+    enum err e = figures_ask(w->broker, w->control, told, &done, &figures);
+    if (e)
+        return e;
+    WORLD_UNTIL(w, done);
+    figures_write(figures, page);
+    CHECK(!figures_trouble(figures) || mem_failed());
+    figures_free(figures);
+    return buf_err(page);
+}
+
+SCENARIO(figures_of_several_shards)
+{
+    struct streamer_world w = {.workers = 2};
+    struct buf page;
+    int16_t error;
+    buf_init(&page, 1 << 20);
+    enum err e = world_begin(&w);
+    if (!e)
+        e = world_connect(&w);
+    if (!e)
+        e = create(&w, "orders", 3, SLICE_EMPTY, SLICE_EMPTY, &error);
+    if (!e && error)
+        e = ERR_NOMEM;
+    if (!e)
+        e = page_of(&w, &page);
+    if (!e && !mem_failed()) {
+        buf_putc(&page, '\0');
+        CHECK(strstr((const char *)page.data, "\nmemorystreamer_partitions 3\n"));
+        CHECK(strstr((const char *)page.data, "\nmemorystreamer_topic_records{topic=\"orders\"} 0\n"));
+        CHECK(strstr((const char *)page.data, "\nmemorystreamer_connections_open 1\n"));
+    }
+    buf_fini(&page);
+    world_end(&w);
+    return LOST(e);
 }
