@@ -50,7 +50,8 @@ enum err shard_init(struct shard *s, struct broker *b, unsigned index)
     e = loop_new(b->options.env, index, &s->loop);
     if (!e)
         e = requests_new(s, &s->requests);
-    return e ? e : connections_new(s, b->options.connections_max / b->shard_count + 1, &s->connections);
+    return e ? e
+             : connections_new(s, (b->options.connections_max + b->shard_count - 1) / b->shard_count, &s->connections);
 }
 
 enum err shard_open(struct shard *s, struct diag *diag)

@@ -19,7 +19,9 @@ def case(function):
 
 
 def resident(server):
-    """Bytes of memory that are the broker's own, now and at most."""
+    """Bytes of memory that are the broker's, now and at most. A sanitizer's own memory says nothing: 0."""
+    if any(variant in BINARY for variant in ("/asan/", "/tsan/")):
+        return 0, 0
     with open("/proc/%d/status" % server.process.pid, encoding="ascii") as status:
         lines = dict(line.split(":", 1) for line in status)
     return int(lines["VmRSS"].split()[0]) << 10, int(lines["VmHWM"].split()[0]) << 10
@@ -172,21 +174,18 @@ def who_does_not_read_answers_is_not_read_from():
 def as_many_connections_as_are_allowed():
     with MemoryStreamer(config="connections: 20\n") as server:
         raws = [Raw(server.address).understood() for _ in range(20)]
-        with Raw(server.address) as more:
-            more.try_send(request(API_VERSIONS, 0))
-            over = [more]
-            for _ in range(3):
-                over.append(Raw(server.address))
-                over[-1].try_send(request(API_VERSIONS, 0))
-            assert any(raw.frame() is None for raw in over)
+        assert not opens(server)
         for raw in raws:
             raw.socket.close()
         until(lambda: opens(server), "room for others")
 
 
 def opens(server):
-    with Raw(server.address) as raw:
-        return raw.try_send(request(API_VERSIONS, 0)) and raw.frame() is not None
+    try:
+        with Raw(server.address) as raw:
+            return raw.try_send(request(API_VERSIONS, 0)) and raw.frame() is not None
+    except ConnectionError:
+        return False
 
 
 @case
