@@ -212,11 +212,12 @@ static void drain(struct load *load)
     uint64_t end_ns = load->now_ns + LOAD_PATIENCE_S * SECOND;
     while (load->mode != LOAD_CONSUME && !is_drained(load) && load->now_ns < end_ns)
         turn(load);
-    if (load->mode != LOAD_CONSUME && !is_drained(load)) {
-        fprintf(stderr, "generator: %llu messages were never answered\n",
-                (unsigned long long)(load->sent - load->acked));
-        load->failed++;
-    }
+    bool missing = load->mode == LOAD_CONSUME ? load->messages_max && !is_done(load) : !is_drained(load);
+    if (!missing)
+        return;
+    fprintf(stderr, "generator: not all messages came: %llu sent, %llu acknowledged, %llu read\n",
+            (unsigned long long)load->sent, (unsigned long long)load->acked, (unsigned long long)load->delivered);
+    load->failed++;
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------------------------- */

@@ -80,18 +80,28 @@ static void say_hello(struct link *l)
     link_consume(l, size);
 }
 
+static int put_request(const struct link *l, const char *subject, const char *body, char request[LINE_MAX])
+{
+    return snprintf(request, LINE_MAX, "PUB %s _INBOX.%d.api%u %zu\r\n%s\r\n", subject, getpid(), l->index,
+                    strlen(body), body);
+}
+
+static void take_api(const struct message *m)
+{
+    if (m->size && memmem(m->payload, m->size, "\"error\"", 7))
+        die("nats: %.*s", (int)m->size, (const char *)m->payload);
+}
+
 /* A request to JetStream's own API; its answer comes to the inbox. */
 static void ask(struct link *l, const char *subject, const char *body)
 {
     char request[LINE_MAX];
     static struct message m;
     size_t size;
-    int n = snprintf(request, sizeof request, "PUB %s _INBOX.%d.api%u %zu\r\n%s\r\n", subject, getpid(), l->index,
-                     strlen(body), body);
+    int n = put_request(l, subject, body, request);
     const uint8_t *answer = link_call(l, request, (size_t)n, whole_message, &size);
     read_message(answer, size, &m);
-    if (memmem(answer, size, "\"error\"", 7))
-        die("nats: %s: %.*s", subject, (int)m.size, (const char *)m.payload);
+    take_api(&m);
     link_consume(l, size);
 }
 
@@ -105,6 +115,20 @@ static void subscribe(struct link *l)
     }
 }
 
+/* Not awaited: what it delivers may come before the answer. */
+static void queue_consumer(struct link *l, unsigned partition)
+{
+    char subject[256], body[512], request[LINE_MAX];
+    snprintf(subject, sizeof subject, "$JS.API.CONSUMER.CREATE.%s-%u", l->load->topic, partition);
+    snprintf(body, sizeof body,
+             "{\"stream_name\":\"%s-%u\",\"config\":{\"deliver_subject\":\"_INBOX.%d.data%u\",\"ack_policy\":\"none\","
+             "\"deliver_policy\":\"all\",\"replay_policy\":\"instant\",\"flow_control\":true,\"idle_heartbeat\":"
+             "5000000000}}",
+             l->load->topic, partition, getpid(), l->index);
+    int n = put_request(l, subject, body, request);
+    load_queue(l, (const uint8_t *)request, (size_t)n, 0);
+}
+
 static void open_link(struct link *l)
 {
     l->state = calloc(1, sizeof(struct state));
@@ -112,17 +136,8 @@ static void open_link(struct link *l)
         die("out of memory");
     say_hello(l);
     subscribe(l);
-    for (unsigned i = 0; l->consumer && i < link_partitions(l); i++) {
-        char subject[256], body[512];
-        unsigned p = link_first_partition(l) + i;
-        snprintf(subject, sizeof subject, "$JS.API.CONSUMER.CREATE.%s-%u", l->load->topic, p);
-        snprintf(body, sizeof body,
-                 "{\"stream_name\":\"%s-%u\",\"config\":{\"deliver_subject\":\"_INBOX.%d.data%u\",\"ack_policy\":"
-                 "\"none\",\"deliver_policy\":"
-                 "\"all\",\"replay_policy\":\"instant\",\"flow_control\":true,\"idle_heartbeat\":5000000000}}",
-                 l->load->topic, p, getpid(), l->index);
-        ask(l, subject, body);
-    }
+    for (unsigned i = 0; l->consumer && i < link_partitions(l); i++)
+        queue_consumer(l, link_first_partition(l) + i);
 }
 
 static void open_admin(struct load *load, struct link *link)
@@ -181,7 +196,7 @@ static void note_number(struct link *l, unsigned partition, unsigned long long n
 {
     struct state *st = l->state;
     unsigned long long *last = &st->last[partition % LOAD_PARTITIONS];
-    if (*last && number != *last + 1)
+    if ((*last || l->consumer) && number != *last + 1)
         load_failed(l, "nats: sequence numbers have a gap");
     *last = number;
 }
@@ -248,6 +263,8 @@ static size_t take(struct link *l, const uint8_t *bytes, size_t size)
         take_delivery(l, &m);
     else if (m.size && atoi(m.words[2]) == ACK_SID)
         take_ack(l, &m);
+    else
+        take_api(&m);
     return m.whole;
 }
 

@@ -132,24 +132,28 @@ static uint8_t *put_stream(uint8_t *to, const struct load *load, unsigned partit
     return put_text(to, name);
 }
 
+/* Not awaited: what it delivers may come before the answer. */
+static void queue_subscription(struct link *l, unsigned i)
+{
+    uint8_t f[256], *to = put_stream(put(begin_call(l, f, SUBSCRIBE), i, 1), l->load, link_first_partition(l) + i);
+    to = put(put(put(to, FIRST, 2), CREDITS, 2), 0, 4);
+    load_queue(l, f, end(f, to), 0);
+}
+
+static void declare_publisher(struct link *l, unsigned i)
+{
+    uint8_t f[256], *to = put_text(put(begin_call(l, f, DECLARE_PUBLISHER), i, 1), "");
+    must(call(l, f, put_stream(to, l->load, link_first_partition(l) + i), DECLARE_PUBLISHER), "declare publisher");
+}
+
 static void open_link(struct link *l)
 {
-    uint8_t f[256], *to;
     l->state = calloc(1, sizeof(struct state));
     if (!l->state || link_partitions(l) > 255)
         die("out of memory, or more than 255 streams on a connection");
     say_hello(l);
-    for (unsigned i = 0; i < link_partitions(l); i++) {
-        unsigned p = link_first_partition(l) + i;
-        if (l->consumer) {
-            to = put_stream(put(begin_call(l, f, SUBSCRIBE), i, 1), l->load, p);
-            to = put(put(put(to, FIRST, 2), CREDITS, 2), 0, 4);
-            must(call(l, f, to, SUBSCRIBE), "subscribe");
-        } else {
-            to = put_stream(put_text(put(begin_call(l, f, DECLARE_PUBLISHER), i, 1), ""), l->load, p);
-            must(call(l, f, to, DECLARE_PUBLISHER), "declare publisher");
-        }
-    }
+    for (unsigned i = 0; i < link_partitions(l); i++)
+        (l->consumer ? queue_subscription : declare_publisher)(l, i);
 }
 
 static void open_admin(struct load *load, struct link *link)
@@ -266,6 +270,8 @@ static size_t take(struct link *l, const uint8_t *bytes, size_t size)
         take_confirm(l, bytes + HEAD);
     else if (key == PUBLISH_ERROR)
         die("rabbit: a message was refused, code %u", (unsigned)get(bytes + HEAD + 13, 2));
+    else if (key == (RESPONSE | SUBSCRIBE))
+        must((unsigned)get(bytes + HEAD + 4, 2), "subscribe");
     else if (key == DELIVER)
         take_chunk(l, bytes[HEAD] % LOAD_PARTITIONS, bytes + HEAD + 1, whole - HEAD - 1);
     return whole;
