@@ -13,14 +13,15 @@
 
 /* ---- scanning ---------------------------------------------------------------------------------------------------------------- */
 
-/* Up to limit, into the log's active segment. ERR_CORRUPT: something else lies at scan->position. */
-static enum err scan_to(struct journal_log *log, struct scan *s, uint64_t limit)
+/* Up to limit, or to the entry of the offset `stop`, into the log's active segment. ERR_CORRUPT: something else lies at
+ * scan->position. */
+static enum err scan_to(struct journal_log *log, struct scan *s, uint64_t limit, int64_t stop)
 {
     struct segment *active = log_active(log);
     struct journal_entry entry;
     struct slice header;
     enum err e = OK;
-    while (s->position < limit && !(e = scan_next(s, limit, &entry, &header))) {
+    while (s->position < limit && s->expected < stop && !(e = scan_next(s, limit, &entry, &header))) {
         active->bytes = s->position;
         log_note(log, &entry, header);
         s->position += entry.size;
@@ -83,7 +84,8 @@ static enum err file_size(const struct journal_log *log, int fd, uint64_t *ret_s
     return log->journal->env->disk->size(log->journal->env, fd, ret_size);
 }
 
-/* The index of a closed segment is missing or damaged: made again from its log. */
+/* The index of a closed segment is missing or damaged: made again from its log. It ends where the next one begins: what lies behind
+ * was undone, and a crash has undone that. */
 static enum err rebuild_closed(struct journal_log *log, struct journal_file *f, int64_t next_base)
 {
     struct scan scan = {.file = f, .expected = f->base};
@@ -92,13 +94,13 @@ static enum err rebuild_closed(struct journal_log *log, struct journal_file *f, 
     if (!e)
         e = tail_reserve(log);
     if (!e)
-        e = scan_to(log, &scan, size);
+        e = scan_to(log, &scan, size, next_base);
     mem_free(scan.bytes);
     if (e && e != ERR_CORRUPT)
         return e;
     if (scan.expected != next_base)
         journal_log_damaged(log, scan.expected);
-    log_active(log)->bytes = size;
+    log_active(log)->bytes = scan.expected == next_base ? scan.position : size;
     log->next = next_base;
     tail_end_segment(log);
     return OK;
@@ -119,8 +121,8 @@ static enum err load_closed(struct journal_log *log, int64_t next_base)
     uint32_t rank = e || index_size < JOURNAL_INDEX_BYTES ? 0 : (uint32_t)(index_size / JOURNAL_INDEX_BYTES) - 1;
     if (!e)
         e = index_read(&(struct index_view){.file = f, .count = rank + 1}, rank, &end);
-    if (!e && end.seal == 0 && end.offset == next_base && end.position == size) {
-        s->bytes = size;
+    if (!e && end.seal == 0 && end.offset == next_base && end.position <= size) {
+        s->bytes = end.position;
         s->max_time_ms = end.max_before;
         s->index_count = rank;
     } else if (!e || e == ERR_CORRUPT) {
@@ -198,7 +200,7 @@ static enum err scan_synced(struct journal_log *log, const struct written *w, st
 {
     struct segment *s = log_active(log);
     uint64_t limit = w->size < w->synced ? w->size : w->synced;
-    enum err e = scan_to(log, scan, limit);
+    enum err e = scan_to(log, scan, limit, INT64_MAX);
     if (e && e != ERR_CORRUPT)
         return e;
     if (e || scan->position != w->synced || (w->synced && scan->expected != w->next))
@@ -220,7 +222,7 @@ static enum err scan_unsynced(struct journal_log *log, const struct written *w, 
         log->roll_next = true;
         return OK;
     }
-    enum err e = scan_to(log, scan, w->size);
+    enum err e = scan_to(log, scan, w->size, INT64_MAX);
     if (e == ERR_CORRUPT) {
         s->bytes = scan->position;
         e = log->journal->env->disk->truncate(log->journal->env, w->file->fd, scan->position);

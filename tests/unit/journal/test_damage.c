@@ -1,4 +1,5 @@
 /* Disks that lie (case 63) and bytes that rot: found, told, never cut off where it was synced, and never read as something else. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -94,6 +95,44 @@ TEST(rot_is_found_where_it_is)
     CHECK_EQ(journal_log_end(w.logs[0].log), 120); /* nothing was cut */
     CHECK_EQ(read_everywhere(&w), 1);
     world_free(&w);
+}
+
+/* An entry that was undone at the end of a segment, and that a crash has brought back: the next segment begins with its offset. */
+static void undone_entry_is_back(bool with_index)
+{
+    struct world w;
+    struct journal_log_status status;
+    char path[JOURNAL_PATH_BYTES];
+    uint8_t bytes[2000];
+    uint64_t end;
+    int64_t next = 0;
+    int fd;
+    begin(&w, 3, 120);
+    CHECK_ERR(world_close(&w), OK);
+    path_of(&w, 0, ".log", path);
+    CHECK_ERR(w.env->disk->open(w.env, path, O_RDWR, 0, &fd), OK);
+    CHECK_ERR(w.env->disk->size(w.env, fd, &end), OK);
+    for (uint64_t at = 0; at < end; next++)
+        at += w.logs[0].known[next].size;
+    uint32_t size = w.logs[0].known[next].size;
+    entry_fill(bytes, size, 0, next, 1, w.logs[0].known[next].time_ms + 1);
+    CHECK_ERR(w.env->disk->pwrite(w.env, fd, slice_of(bytes, size), end), OK);
+    w.env->disk->close(w.env, fd);
+    path_of(&w, 0, ".index", path);
+    if (!with_index)
+        CHECK_ERR(w.env->disk->unlink(w.env, path), OK);
+    CHECK_ERR(world_open(&w, 1), OK);
+    journal_log_status(w.logs[0].log, &status);
+    CHECK(!status.damaged);
+    CHECK_EQ(journal_log_end(w.logs[0].log), 120);
+    CHECK_EQ(read_everywhere(&w), 0);
+    world_free(&w);
+}
+
+TEST(what_was_undone_behind_a_closed_segment_is_no_damage)
+{
+    undone_entry_is_back(true);
+    undone_entry_is_back(false);
 }
 
 /* Every byte of the headers of a closed and of the last segment, one at a time. */
