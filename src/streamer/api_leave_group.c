@@ -1,4 +1,5 @@
 /* Up to version 2 one member leaves, and its error is the answer's; from version 3 on several, each with its own. */
+#include "base/limits.h"
 #include "streamer/api.h"
 #include "streamer/group_call.h"
 
@@ -45,6 +46,8 @@ static void run(struct group_call *c)
     struct group_entry *entry = groups_find(c->groups, in->group_id);
     if (!group_id_valid(in->group_id))
         l->out.error_code = KAFKA_INVALID_GROUP_ID;
+    else if (in->members.count > LIMIT_STREAM_GROUP_MEMBERS)
+        l->out.error_code = KAFKA_INVALID_REQUEST;
     else if (c->groups->closing)
         l->out.error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
     else if (request_version(c->request) >= 3)

@@ -10,6 +10,7 @@ struct offset_delete_call {
     struct group_write write;
     struct kafka_offset_delete_response out;
     struct kafka_offsets_record record;
+    struct map subscribed; /* topics that members read: names, borrowed from what they say */
 };
 
 static const struct kafka_offset_delete_request *body_of(const struct group_call *c)
@@ -31,47 +32,38 @@ static void finish(struct group_call *c)
 /* ---- what is read just now --------------------------------------------------------------------------------------------- */
 
 /* What a member says begins with the version of what follows. What cannot be read names no topic. */
-static bool member_reads(struct arena *arena, const struct group *g, const struct group_member *m, struct slice topic)
+static enum err add_subscription(struct offset_delete_call *d, struct slice said)
 {
-    struct slice said = group_member_metadata(g, m);
     struct kafka_consumer_protocol_subscription s;
+    const int16_t newest = kafka_consumer_protocol_subscription_message.version_max;
     size_t size;
     if (said.size < 2)
-        return false;
+        return OK;
     int16_t version = (int16_t)(said.data[0] << 8 | said.data[1]);
-    int16_t known = version < kafka_consumer_protocol_subscription_message.version_max
-                        ? version
-                        : kafka_consumer_protocol_subscription_message.version_max;
-    if (kafka_decode_prefix(&kafka_consumer_protocol_subscription_message, known, slice_skip(said, 2), arena, &s, &size,
-                            NULL))
-        return false;
-    for (uint32_t i = 0; i < s.topics.count; i++)
-        if (slice_eq(s.topics.items[i], topic))
-            return true;
-    return false;
+    enum err e = kafka_decode_prefix(&kafka_consumer_protocol_subscription_message, version < newest ? version : newest,
+                                     slice_skip(said, 2), &d->call.request->arena, &s, &size, NULL);
+    if (e)
+        return e == ERR_NOMEM ? e : OK;
+    for (uint32_t i = 0; i < s.topics.count && !e; i++)
+        e = map_put(&d->subscribed, s.topics.items[i], d, NULL);
+    return e;
 }
 
-static bool is_read(const struct group *g, struct slice topic)
+static enum err find_subscribed(struct offset_delete_call *d, const struct group *g)
 {
-    struct arena arena;
-    bool reads = false;
-    arena_init(&arena, LIMIT_STREAM_ARENA_BYTES);
-    for (const struct group_member *m = g->members; m && !reads; m = m->next) {
-        reads = member_reads(&arena, g, m, topic);
-        arena_reset(&arena);
-    }
-    arena_fini(&arena);
-    return reads;
+    enum err e = OK;
+    for (const struct group_member *m = g->members; m && !e; m = m->next)
+        e = add_subscription(d, group_member_metadata(g, m));
+    return e;
 }
 
 /* ---- removing ---------------------------------------------------------------------------------------------------------- */
 
-static void take_topic(struct offset_delete_call *d, const struct group_entry *entry,
-                       const struct kafka_offset_delete_request_topic *in,
+static void take_topic(struct offset_delete_call *d, const struct kafka_offset_delete_request_topic *in,
                        struct kafka_offset_delete_response_topic *out)
 {
     const struct topic *topic = topics_find(d->call.owner->topics, in->name);
-    bool reads = is_read(&entry->group, in->name);
+    bool reads = map_get(&d->subscribed, in->name);
     for (uint32_t i = 0; i < in->partitions.count; i++) {
         int32_t index = in->partitions.items[i].partition_index;
         bool known = topic && index >= 0 && (uint32_t)index < topic->partitions;
@@ -121,8 +113,12 @@ static void run(struct group_call *c)
     struct group_entry *entry = groups_find(c->groups, in->group_id);
     d->out.error_code = (int16_t)check(c, entry);
     d->record.group_id = in->group_id;
+    map_init(&d->subscribed, LIMIT_STREAM_TOPICS, &c->groups->secret);
+    if (!d->out.error_code && find_subscribed(d, &entry->group))
+        d->out.error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
     for (uint32_t i = 0; i < in->topics.count && !d->out.error_code; i++)
-        take_topic(d, entry, &in->topics.items[i], &d->out.topics.items[d->out.topics.count++]);
+        take_topic(d, &in->topics.items[i], &d->out.topics.items[d->out.topics.count++]);
+    map_fini(&d->subscribed);
     d->write = (struct group_write){.done = written};
     if (!d->out.error_code && d->record.offsets.count) {
         if (group_write_offsets(entry, &d->record, &d->write) == OK)

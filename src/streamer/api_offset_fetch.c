@@ -1,6 +1,7 @@
 /* How far groups have read. Up to version 7 one group, from then on several; inside, a request for one is a request for several.
  * Transactions are not there yet: every offset is stable. */
 #include <assert.h>
+#include <stdlib.h>
 
 #include "streamer/api.h"
 #include "streamer/group_call.h"
@@ -78,20 +79,25 @@ static bool tell_all_of(struct group_call *c, const struct group_entry *entry, c
     return fits;
 }
 
+static int by_place(const void *a, const void *b)
+{
+    uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+    return (x > y) - (x < y);
+}
+
 /* The topics that the group has offsets of, each once, in no order. */
 static uint32_t collect_topics(const struct group_call *c, const struct group_entry *entry, const struct topic **out)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, kept = 0;
     const struct offset *o;
-    for (uint32_t at = 0; offsets_next(&entry->offsets, &at, &o);) {
-        const struct topic *topic = topics_find_id(c->owner->topics, &o->key.topic);
-        uint32_t i = 0;
-        while (i < count && out[i] != topic)
-            i++;
-        if (topic && i == count)
-            out[count++] = topic;
-    }
-    return count;
+    for (uint32_t at = 0; offsets_next(&entry->offsets, &at, &o);)
+        if ((out[count] = topics_find_id(c->owner->topics, &o->key.topic)))
+            count++;
+    qsort(out, count, sizeof *out, by_place);
+    for (uint32_t i = 0; i < count; i++)
+        if (!kept || out[kept - 1] != out[i])
+            out[kept++] = out[i];
+    return kept;
 }
 
 static bool tell_everything(struct group_call *c, const struct group_entry *entry, TOLD *to)
@@ -100,7 +106,7 @@ static bool tell_everything(struct group_call *c, const struct group_entry *entr
     if (!entry || !entry->offsets.by_key.count)
         return true;
     uint32_t most = entry->offsets.by_key.count;
-    const struct topic **topics = arena_array(&c->request->arena, const struct topic *, most);
+    const struct topic **topics = arena_array(&c->request->arena, const struct topic *, most + 1);
     if (!topics)
         return false;
     uint32_t count = collect_topics(c, entry, topics);

@@ -1,5 +1,6 @@
 #include <assert.h>
 
+#include "base/limits.h"
 #include "streamer/api.h"
 #include "streamer/group_call.h"
 
@@ -66,6 +67,10 @@ static void run(struct group_call *c)
         refuse((struct sync_call *)c, entry                          ? KAFKA_COORDINATOR_NOT_AVAILABLE
                                       : group_id_valid(in->group_id) ? KAFKA_UNKNOWN_MEMBER_ID
                                                                      : KAFKA_INVALID_GROUP_ID);
+        return;
+    }
+    if (in->assignments.count > LIMIT_STREAM_GROUP_MEMBERS) {
+        refuse((struct sync_call *)c, KAFKA_INVALID_REQUEST);
         return;
     }
     struct group_sync sync = {

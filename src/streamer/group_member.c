@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 
 bool slice_own(struct slice *owned, struct slice bytes)
@@ -231,39 +232,38 @@ bool group_accepts(const struct group *g, const struct group_join *j, const stru
     return false;
 }
 
-/* Which protocol the member votes for: its first that all have. */
-static struct slice vote_of(const struct group *g, const struct group_member *m)
+/* Those of the first member's protocols that all have. */
+static uint32_t common_protocols(const struct group *g, struct slice names[LIMIT_STREAM_GROUP_PROTOCOLS])
 {
-    for (uint32_t i = 0; i < m->protocol_count; i++)
-        if (all_have(g, m->protocols[i].name, NULL))
-            return m->protocols[i].name;
-    assert(!"members without a common protocol");
-    return SLICE_EMPTY;
+    const struct group_member *first = g->members;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < first->protocol_count && count < LIMIT_STREAM_GROUP_PROTOCOLS; i++)
+        if (all_have(g, first->protocols[i].name, NULL))
+            names[count++] = first->protocols[i].name;
+    return count;
 }
 
-static uint32_t votes_for(const struct group *g, struct slice name)
+/* The place, among those that all have, of the one that the member likes best. */
+static uint32_t vote_of(const struct group_member *m, const struct slice *names, uint32_t count)
 {
-    uint32_t votes = 0;
-    for (const struct group_member *m = g->members; m; m = m->next)
-        votes += slice_eq(vote_of(g, m), name);
-    return votes;
+    for (uint32_t i = 0; i < m->protocol_count; i++)
+        for (uint32_t at = 0; at < count; at++)
+            if (slice_eq(m->protocols[i].name, names[at]))
+                return at;
+    return 0;
 }
 
 struct slice group_choose(const struct group *g)
 {
-    const struct group_member *first = g->members;
-    struct slice best = SLICE_EMPTY;
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < first->protocol_count; i++) {
-        struct slice name = first->protocols[i].name;
-        uint32_t votes = all_have(g, name, NULL) ? votes_for(g, name) : 0;
-        if (votes > most) {
-            most = votes;
-            best = name;
-        }
-    }
-    assert(most > 0);
-    return best;
+    struct slice names[LIMIT_STREAM_GROUP_PROTOCOLS];
+    uint32_t votes[LIMIT_STREAM_GROUP_PROTOCOLS] = {0}, best = 0;
+    uint32_t count = common_protocols(g, names);
+    assert(count > 0);
+    for (const struct group_member *m = g->members; m; m = m->next)
+        votes[vote_of(m, names, count)]++;
+    for (uint32_t at = 1; at < count; at++)
+        best = votes[at] > votes[best] ? at : best;
+    return names[best];
 }
 
 /* ---- ids that have not come back --------------------------------------------------------------------------------------- */

@@ -277,11 +277,20 @@ static void look(struct timer *t)
 
 /* ---- topics that go ---------------------------------------------------------------------------------------------------- */
 
-/* The ledger need not know: at the next start offsets of topics that are not there are left out. */
-static void forget_topic(struct group_entry *entry, const struct kafka_uuid *topic, uint32_t partitions)
+static bool is_lost(const void *context, const struct offset *o)
 {
-    for (uint32_t i = 0; i < partitions; i++) {
-        struct offset_key key = {.topic = *topic, .partition = (int32_t)i};
+    return !topics_find_id(context, &o->key.topic);
+}
+
+/* The ledger need not know: at the next start offsets of topics that are not there are left out. */
+static void forget_topic(struct group_entry *entry, const struct topic *topic)
+{
+    if (topic->partitions > entry->offsets.by_key.count) {
+        offsets_remove_lost(&entry->offsets, is_lost, entry->groups->shard->topics);
+        return;
+    }
+    for (uint32_t i = 0; i < topic->partitions; i++) {
+        struct offset_key key = {.topic = topic->id, .partition = (int32_t)i};
         offsets_remove(&entry->offsets, &key);
     }
 }
@@ -292,20 +301,7 @@ void groups_change(struct shard *s, const struct topic *was, const struct topic 
     if (now || !s->groups)
         return;
     for (uint32_t at = 0; map_next(&s->groups->by_id, &at, NULL, &entry);)
-        forget_topic(entry, &was->id, was->partitions);
-}
-
-static void drop_offsets_of_lost_topics(struct group_entry *entry)
-{
-    const struct topics *topics = entry->groups->shard->topics;
-    const struct offset *o;
-    for (uint32_t at = 0; offsets_next(&entry->offsets, &at, &o);) {
-        if (topics_find_id(topics, &o->key.topic))
-            continue;
-        struct offset_key key = o->key;
-        offsets_remove(&entry->offsets, &key);
-        at = 0; /* the map has changed */
-    }
+        forget_topic(entry, was);
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------------------- */
@@ -316,7 +312,7 @@ static void restored(struct groups *all)
     for (uint32_t at = 0; map_next(&all->by_id, &at, NULL, &value);) {
         struct group_entry *entry = value;
         int64_t changed_ms = entry->changed_ms;
-        drop_offsets_of_lost_topics(entry);
+        offsets_remove_lost(&entry->offsets, is_lost, all->shard->topics);
         group_restore(&entry->group, entry->restored_stable, groups_now_ms(all));
         entry->changed_ms = changed_ms;
         set_timer(entry);

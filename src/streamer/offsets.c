@@ -85,3 +85,17 @@ void offsets_remove(struct offsets *all, const struct offset_key *key)
     *all->total -= o != NULL;
     mem_free(o);
 }
+
+void offsets_remove_lost(struct offsets *all, bool (*lost)(const void *context, const struct offset *),
+                         const void *context)
+{
+    const struct offset *o;
+    struct offset_key *keys = mem_alloc((all->by_key.count + 1) * sizeof *keys);
+    uint32_t count = 0;
+    for (uint32_t at = 0; keys && offsets_next(all, &at, &o);)
+        if (lost(context, o))
+            keys[count++] = o->key;
+    for (uint32_t i = 0; i < count; i++)
+        offsets_remove(all, &keys[i]);
+    mem_free(keys);
+}

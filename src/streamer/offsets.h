@@ -42,6 +42,9 @@ void offsets_release(struct offsets *, uint32_t count);
 /* In place of the one before; takes it. It was reserved. */
 void offsets_put(struct offsets *, struct offset *);
 void offsets_remove(struct offsets *, const struct offset_key *);
+/* Those for which lost says so. Where memory is short, some stay. */
+void offsets_remove_lost(struct offsets *, bool (*lost)(const void *context, const struct offset *),
+                         const void *context);
 static inline struct slice offset_metadata(const struct offset *o)
 {
     return slice_of(o->metadata, o->metadata_size);

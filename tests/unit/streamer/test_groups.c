@@ -504,6 +504,55 @@ TEST(a_broker_that_stops_answers_those_who_wait)
     world_end(&w);
 }
 
+/* ---- offsets that are removed ------------------------------------------------------------------------------------------ */
+
+static int16_t delete_offset(struct streamer_world *w, struct slice group, const char *topic)
+{
+    struct kafka_offset_delete_request_partition p = {.partition_index = 1};
+    struct kafka_offset_delete_request_topic t = {.name = slice_str(topic), .partitions = {&p, 1}};
+    struct kafka_offset_delete_request in = {.group_id = group, .topics = {&t, 1}};
+    struct kafka_offset_delete_response out;
+    CHECK_ERR(world_ask(w, KAFKA_API_OFFSET_DELETE, 0, &in, &out), OK);
+    return out.error_code ? out.error_code : out.topics.items[0].partitions.items[0].error_code;
+}
+
+TEST(offsets_are_removed_unless_they_are_being_read)
+{
+    static const uint8_t reads_log[] = {0, 0, 0, 0, 0, 1, 0, 3, 'l', 'o', 'g', 0xff, 0xff, 0xff, 0xff};
+    struct streamer_world w;
+    struct kafka_join_group_request in;
+    struct kafka_join_group_request_protocol protocol;
+    struct kafka_join_group_response joined;
+    struct self me = {0};
+    char assigned[64];
+    int16_t error;
+    int64_t offset;
+    begin(&w, 2);
+    CHECK_ERR(create_topic(&w, "other", 3), OK);
+    CHECK_EQ(delete_offset(&w, SLICE("g"), "log"), KAFKA_GROUP_ID_NOT_FOUND);
+    begin_join(&in, &protocol, SLICE("g"), &me);
+    protocol.metadata = slice_of(reads_log, sizeof reads_log);
+    CHECK_ERR(world_ask(&w, KAFKA_API_JOIN_GROUP, 3, &in, &joined), OK);
+    snprintf(me.id, sizeof me.id, "%.*s", SLICE_ARG(joined.member_id));
+    me.generation = joined.generation_id;
+    CHECK_ERR(sync(&w, 5, SLICE("g"), &me, assigned), OK);
+    CHECK_ERR(commit(&w, 9, SLICE("g"), &me, "log", 7, &error), OK);
+    CHECK_ERR(commit(&w, 9, SLICE("g"), &me, "other", 8, &error), OK);
+    CHECK_EQ(delete_offset(&w, SLICE("g"), "log"), KAFKA_GROUP_SUBSCRIBED_TO_TOPIC);
+    CHECK_EQ(delete_offset(&w, SLICE("g"), "other"), KAFKA_NONE);
+    CHECK_EQ(delete_offset(&w, SLICE("g"), "nothing"), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    CHECK_ERR(leave(&w, 5, SLICE("g"), &me), OK);
+    restart(&w);
+    CHECK_ERR(fetch(&w, 9, SLICE("g"), "other", &offset), OK);
+    CHECK_EQ(offset, -1);
+    CHECK_ERR(fetch(&w, 9, SLICE("g"), "log", &offset), OK);
+    CHECK_EQ(offset, 7);
+    CHECK_EQ(delete_offset(&w, SLICE("g"), "log"), KAFKA_NONE); /* nobody reads it any more */
+    CHECK_ERR(fetch(&w, 9, SLICE("g"), "log", &offset), OK);
+    CHECK_EQ(offset, -1);
+    world_end(&w);
+}
+
 /* ---- what is refused --------------------------------------------------------------------------------------------------- */
 
 TEST(names_and_sizes_are_checked)
