@@ -274,6 +274,7 @@ enum {
     LIMIT_PRODUCER_SAVE_MS = 10000,           /* what is known of producers is saved so often; batches since are read at start */
     LIMIT_PRODUCER_ID_BLOCK = 1000,           /* ids that a shard reserves at once */
     LIMIT_FETCH_BYTES = 57671680,             /* of one answer, whatever is asked for (Kafka's fetch.max.bytes) */
+    LIMIT_FETCH_RANGES = 1000,                /* of one answer: each holds a descriptor until it is sent */
     LIMIT_FETCH_WAITING_PARTITIONS = 1 << 20, /* of all fetches of a shard that wait, 350 bytes each; past it they do not wait */
     LIMIT_FETCH_WAIT_MS = 600000,             /* of one fetch that finds nothing */
     LIMIT_FETCH_SESSIONS_MAX = 100000,        /* of a shard; a setting */

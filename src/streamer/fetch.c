@@ -52,12 +52,6 @@ static bool look_at_item(struct fetch_item *i, struct partition *p)
     return !i->error && i->wish.offset < i->end;
 }
 
-static bool find_item(struct fetch_item *i, struct partition *p, uint64_t bytes_max)
-{
-    i->error = error_of(journal_find(p->log, i->wish.offset, bytes_max, &i->range));
-    return !i->error && i->range.file;
-}
-
 static void begin_item(struct fetch_item *i)
 {
     assert(!i->range.file);
@@ -88,29 +82,56 @@ static uint64_t item_bytes_max(const struct fetch_item *i, uint64_t left)
     return least(i->wish.bytes_max > 0 ? (uint64_t)i->wish.bytes_max : 0, left);
 }
 
-/* Of cold ranges, sizes are known later: as many bytes as they may have are left for them. Whether there are any. */
+/* What was found so far, and what may still be. Of cold ranges, sizes are known later: as many bytes as they may have are left for
+ * them. Each range holds a descriptor. */
+struct finding {
+    uint64_t left;
+    uint32_t ranges;
+    bool cold;
+};
+
+static bool has_room(const struct finding *f, uint64_t bytes_max)
+{
+    return f->ranges == 0 || (bytes_max && f->ranges < LIMIT_FETCH_RANGES);
+}
+
+static void take_range(struct finding *f, struct fetch_item *i, uint64_t bytes_max)
+{
+    struct partition *p = i->part_of.partition;
+    if (!i->range.warm) {
+        f->cold = true;
+        i->partition = partition_ref(p);
+        f->left -= bytes_max;
+    } else {
+        f->left -= least(f->left, use(i, bytes_max, f->ranges == 0));
+        count_bytes(i, p, true);
+    }
+    f->ranges += i->range.file != NULL;
+}
+
+static void find_one(struct finding *f, struct fetch_item *i)
+{
+    struct partition *p = i->part_of.partition;
+    uint64_t bytes_max = item_bytes_max(i, f->left);
+    begin_item(i);
+    if (i->error || !look_at_item(i, p) || !has_room(f, bytes_max))
+        return;
+    enum err e = journal_find(p->log, i->wish.offset, bytes_max, &i->range);
+    bool later =
+        f->ranges && (e == ERR_FILE || e == ERR_NOMEM); /* others are answered; it has its turn when it is first */
+    if (!e && i->range.file)
+        take_range(f, i, bytes_max);
+    else if (!later)
+        i->error = error_of(e);
+}
+
+/* Whether there are cold ranges. */
 static bool find_all(struct fetch_part *part)
 {
-    uint64_t left = part->fetch->bytes_max;
-    bool cold = false, first = true;
-    for (struct scatter_item *next = part->part->items; next; next = next->next) {
-        struct fetch_item *i = item_of(next);
-        uint64_t bytes_max = item_bytes_max(i, left);
-        begin_item(i);
-        if (i->error || !look_at_item(i, next->partition) || (!bytes_max && !first) ||
-            !find_item(i, next->partition, bytes_max))
-            continue;
-        if (!i->range.warm) {
-            cold = true;
-            i->partition = partition_ref(next->partition);
-            left -= bytes_max;
-        } else {
-            left -= least(left, use(i, bytes_max, first));
-            count_bytes(i, next->partition, true);
-        }
-        first = first && !i->range.file;
-    }
-    return cold;
+    struct finding f = {.left = part->fetch->bytes_max};
+    for (struct scatter_item *next = part->part->items; next; next = next->next)
+        find_one(&f, item_of(next));
+    return f.cold;
 }
 
 /* Thread: a pool's. */

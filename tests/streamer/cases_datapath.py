@@ -346,6 +346,21 @@ def bytes_of_an_answer_are_bounded_but_one_batch_goes():
             assert [len(data) // len(one) for *_, data in found] == expected, (most, each, [len(d) for *_, d in found])
 
 
+@case
+def an_answer_holds_so_many_descriptors_and_no_more():
+    with MemoryStreamer() as server, Wire(server.address) as wire:
+        topic, one, count = create(wire, "wide", 1500, durability="memory"), batch([b"x"]), 1500
+        for partition in range(count):
+            assert wire.produce(topic, partition, one) == (NONE, 0)
+        wants, seen = [(topic, i, 0, 1000) for i in range(count)], set()
+        for expected in (1000, 500):
+            _, _, found = fetch(wire, [want for want in wants if want[1] not in seen])
+            assert {f[2] for f in found} == {NONE}
+            seen |= {f[1] for f in found if f[5]}
+            assert sum(len(f[5]) > 0 for f in found) == expected
+        assert len(seen) == count
+
+
 # --- sessions ------------------------------------------------------------------------------------------------------------------
 
 @case
