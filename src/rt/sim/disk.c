@@ -12,77 +12,6 @@
 #include "base/mem.h"
 #include "rt/sim/disk_internal.h"
 
-enum err sim_disk_init(struct sim *s)
-{
-    s->drive = mem_zalloc(sizeof *s->drive);
-    if (!s->drive)
-        return ERR_NOMEM;
-    s->drive->bytes_max = UINT64_MAX;
-    s->drive->root = sim_node_new(s, true);
-    return s->drive->root ? OK : ERR_NOMEM;
-}
-
-/* ---- the plan ------------------------------------------------------------------------------------------------------------ */
-
-void sim_disk_set_plan(struct sim *s, const struct sim_disk_plan *plan)
-{
-    struct sim_disk *d = s->drive;
-    d->plan = *plan;
-    memset(d->counts, 0, sizeof d->counts);
-    d->count_all = d->faults = 0;
-}
-
-uint64_t sim_disk_count(const struct sim *s, enum sim_disk_call call)
-{
-    return s->drive->counts[call];
-}
-
-uint64_t sim_disk_count_all(const struct sim *s)
-{
-    return s->drive->count_all;
-}
-
-uint64_t sim_disk_faults(const struct sim *s)
-{
-    return s->drive->faults;
-}
-
-bool sim_disk_is_off(const struct sim *s)
-{
-    return s->drive->off;
-}
-
-static bool power_fails(struct sim_disk *d)
-{
-    d->count_all++;
-    if (!d->off && d->plan.power_off_at && d->count_all >= d->plan.power_off_at) {
-        d->off = true;
-        d->faults++;
-    }
-    return d->off;
-}
-
-/* Counts the call. OK: it may do its work. */
-static enum err pass(struct sim_disk *d, enum sim_disk_call call)
-{
-    const struct sim_disk_error *e = &d->plan.errors[call];
-    uint64_t n = ++d->counts[call];
-    if (power_fails(d))
-        return ERR_IO;
-    if (!e->at || !(n == e->at || (n > e->at && e->onwards)))
-        return OK;
-    d->faults++;
-    return e->err ? e->err : ERR_IO;
-}
-
-/* Whether the plan means this pass of the call. */
-static bool strikes(struct sim_disk *d, enum sim_disk_call call, uint64_t at)
-{
-    bool now = at && d->counts[call] == at;
-    d->faults += now;
-    return now;
-}
-
 /* ---- space --------------------------------------------------------------------------------------------------------------- */
 
 void sim_disk_set_size(struct sim *s, uint64_t bytes)
@@ -166,7 +95,7 @@ static enum err disk_open(const struct env *env, const char *path, int flags, mo
     struct sim *s = sim_of(env);
     struct sim_node *n = NULL;
     int fd = free_fd(s->drive);
-    enum err e = pass(s->drive, SIM_DISK_OPEN);
+    enum err e = sim_disk_pass(s->drive, SIM_DISK_OPEN);
     if (!e)
         e = fd == SIM_FDS ? ERR_RESOURCE_EXHAUSTED : find_or_create(s, path, flags, &n);
     if (!e && (flags & O_TRUNC)) {
@@ -209,13 +138,13 @@ static enum err disk_pread(const struct env *env, int fd, void *to, size_t size,
 {
     struct sim_disk *d = sim_of(env)->drive;
     const struct sim_node *f = file_of(env, fd);
-    enum err e = pass(d, SIM_DISK_READ);
+    enum err e = sim_disk_pass(d, SIM_DISK_READ);
     if (e || FAULT("sim.disk.read"))
         return e ? e : ERR_IO;
     struct slice all = buf_slice(&f->cache), rest = slice_take(slice_skip(all, offset), size);
-    if (strikes(d, SIM_DISK_READ, d->plan.stale_read_at))
+    if (sim_disk_strikes(d, SIM_DISK_READ, d->plan.stale_read_at))
         rest = slice_take(slice_skip(buf_slice(&f->platter), offset), size);
-    if (strikes(d, SIM_DISK_READ, d->plan.misdirected_read_at) && rest.size < all.size)
+    if (sim_disk_strikes(d, SIM_DISK_READ, d->plan.misdirected_read_at) && rest.size < all.size)
         rest = slice_of(all.data + (offset + BLOCK_BYTES) % (all.size - rest.size + 1), rest.size);
     if (rest.size)
         memcpy(to, rest.data, rest.size);
@@ -239,9 +168,9 @@ static enum err make_room(struct sim *s, struct sim_node *f, uint64_t offset, st
 
 static enum sim_write way_of_write(struct sim_disk *d)
 {
-    if (strikes(d, SIM_DISK_WRITE, d->plan.lost_write_at))
+    if (sim_disk_strikes(d, SIM_DISK_WRITE, d->plan.lost_write_at))
         return SIM_WRITE_LOST;
-    return strikes(d, SIM_DISK_WRITE, d->plan.misdirected_write_at) ? SIM_WRITE_MISDIRECTED : SIM_WRITE_GOOD;
+    return sim_disk_strikes(d, SIM_DISK_WRITE, d->plan.misdirected_write_at) ? SIM_WRITE_MISDIRECTED : SIM_WRITE_GOOD;
 }
 
 static enum err write_some(struct sim *s, struct sim_node *f, struct slice from, uint64_t offset, enum sim_write how)
@@ -272,7 +201,7 @@ static enum err disk_pwritev(const struct env *env, int fd, const struct slice *
 {
     struct sim *s = sim_of(env);
     struct sim_node *f = file_of(env, fd);
-    enum err failure = pass(s->drive, SIM_DISK_WRITE), e = OK;
+    enum err failure = sim_disk_pass(s->drive, SIM_DISK_WRITE), e = OK;
     if (!failure && FAULT("sim.disk.write"))
         failure = ERR_DISK_FULL;
     enum sim_write how = failure ? SIM_WRITE_GOOD : way_of_write(s->drive);
@@ -298,7 +227,7 @@ static enum err disk_sync(const struct env *env, int fd)
 {
     struct sim_disk *d = sim_of(env)->drive;
     struct sim_node *f = file_of(env, fd);
-    enum err e = pass(d, SIM_DISK_SYNC);
+    enum err e = sim_disk_pass(d, SIM_DISK_SYNC);
     if (!e && FAULT("sim.disk.sync"))
         e = ERR_IO;
     if (!e && d->plan.syncs_lie)
@@ -314,7 +243,7 @@ static enum err disk_sync(const struct env *env, int fd)
 static enum err disk_sync_all(const struct env *env, int fd)
 {
     struct sim_disk *d = sim_of(env)->drive;
-    enum err e = pass(d, SIM_DISK_SYNC);
+    enum err e = sim_disk_pass(d, SIM_DISK_SYNC);
     (void)file_of(env, fd);
     if (!e && FAULT("sim.disk.sync"))
         e = ERR_IO;
@@ -329,14 +258,14 @@ static enum err disk_sync_all(const struct env *env, int fd)
 
 static enum err disk_truncate(const struct env *env, int fd, uint64_t size)
 {
-    enum err e = pass(sim_of(env)->drive, SIM_DISK_TRUNCATE);
+    enum err e = sim_disk_pass(sim_of(env)->drive, SIM_DISK_TRUNCATE);
     return e ? e : resize(sim_of(env), file_of(env, fd), size);
 }
 
 static enum err disk_allocate(const struct env *env, int fd, uint64_t offset, uint64_t size)
 {
     struct sim_node *f = file_of(env, fd);
-    enum err e = pass(sim_of(env)->drive, SIM_DISK_ALLOCATE);
+    enum err e = sim_disk_pass(sim_of(env)->drive, SIM_DISK_ALLOCATE);
     return e || offset + size <= f->cache.size ? e : resize(sim_of(env), f, offset + size);
 }
 
@@ -350,7 +279,7 @@ static enum err disk_size(const struct env *env, int fd, uint64_t *ret_size)
 
 static enum err disk_move(const struct env *env, const char *from, const char *to)
 {
-    enum err e = pass(sim_of(env)->drive, SIM_DISK_RENAME);
+    enum err e = sim_disk_pass(sim_of(env)->drive, SIM_DISK_RENAME);
     return e ? e : sim_names_move(sim_of(env), from, to);
 }
 
@@ -367,7 +296,7 @@ static enum err disk_unlink(const struct env *env, const char *path)
 {
     struct sim *s = sim_of(env);
     struct sim_node *n = sim_names_find(s, path);
-    enum err e = pass(s->drive, SIM_DISK_UNLINK);
+    enum err e = sim_disk_pass(s->drive, SIM_DISK_UNLINK);
     if (!e && n && n->folder)
         e = ERR_FILE;
     return e ? e : sim_names_remove(s, path);
@@ -389,7 +318,7 @@ static enum err disk_mkdir(const struct env *env, const char *path, mode_t mode)
     (void)mode;
     char part[4096];
     size_t size = strlen(path);
-    enum err e = size < sizeof part ? pass(sim_of(env)->drive, SIM_DISK_MKDIR) : ERR_FILE;
+    enum err e = size < sizeof part ? sim_disk_pass(sim_of(env)->drive, SIM_DISK_MKDIR) : ERR_FILE;
     for (size_t i = 1; i <= size && !e; i++) {
         if (path[i] != '/' && path[i] != '\0')
             continue;
@@ -411,7 +340,7 @@ static enum err disk_rmdir(const struct env *env, const char *path)
 {
     struct sim *s = sim_of(env);
     struct sim_node *n = sim_names_find(s, path);
-    enum err e = pass(s->drive, SIM_DISK_RMDIR);
+    enum err e = sim_disk_pass(s->drive, SIM_DISK_RMDIR);
     if (!e && n && !n->folder)
         e = ERR_FILE;
     if (!e && n && !is_empty(n))
@@ -431,7 +360,7 @@ static enum err folder_at(struct sim *s, const char *path, struct sim_node **ret
 static enum err disk_sync_folder(const struct env *env, const char *path)
 {
     struct sim_node *folder;
-    enum err e = pass(sim_of(env)->drive, SIM_DISK_SYNC_FOLDER);
+    enum err e = sim_disk_pass(sim_of(env)->drive, SIM_DISK_SYNC_FOLDER);
     if (!e)
         e = folder_at(sim_of(env), path, &folder);
     if (!e)
@@ -443,7 +372,7 @@ static enum err disk_list(const struct env *env, const char *path,
                           void (*entry)(void *context, const char *name, bool folder), void *context)
 {
     struct sim_node *folder;
-    enum err e = pass(sim_of(env)->drive, SIM_DISK_LIST);
+    enum err e = sim_disk_pass(sim_of(env)->drive, SIM_DISK_LIST);
     if (!e)
         e = folder_at(sim_of(env), path, &folder);
     if (e)
@@ -459,70 +388,6 @@ static enum err disk_space(const struct env *env, const char *path, uint64_t *re
         return ERR_NOT_FOUND;
     *ret_free = max > used ? max - used : 0;
     return OK;
-}
-
-/* ---- from outside -------------------------------------------------------------------------------------------------------- */
-
-enum err sim_disk_rot(struct sim *s, const char *path, uint64_t offset, uint8_t bits)
-{
-    struct sim_node *f = sim_names_find(s, path);
-    if (!f || f->folder)
-        return ERR_NOT_FOUND;
-    if (offset >= f->cache.size)
-        return ERR_OUT_OF_RANGE;
-    f->cache.data[offset] ^= bits;
-    if (offset < f->platter.size)
-        f->platter.data[offset] ^= bits;
-    return OK;
-}
-
-static void evict_below(struct sim_node *n)
-{
-    if (!n->folder)
-        sim_file_evict(n);
-    for (struct sim_entry *e = n->entries; e; e = e->next)
-        if (e->here)
-            evict_below(e->node);
-}
-
-void sim_disk_evict(struct sim *s)
-{
-    evict_below(s->drive->root);
-}
-
-static void close_all(struct sim *s)
-{
-    for (int fd = 0; fd < SIM_FDS; fd++)
-        if (s->drive->fds[fd])
-            disk_close(&s->env, fd);
-}
-
-void sim_disk_halt(struct sim *s)
-{
-    s->drive->off = true;
-}
-
-void sim_disk_restart(struct sim *s)
-{
-    close_all(s);
-    s->drive->off = false;
-    s->drive->plan.power_off_at = 0;
-}
-
-void sim_crash_disk(struct sim *s)
-{
-    sim_disk_restart(s);
-    sim_names_crash(s->drive->root, &s->drive->plan);
-}
-
-void sim_disk_fini(struct sim *s)
-{
-    if (!s->drive)
-        return;
-    if (s->drive->root)
-        close_all(s);
-    sim_node_unref(s->drive->root);
-    mem_free(s->drive);
 }
 
 const struct env_disk sim_disk = {

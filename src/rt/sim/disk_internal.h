@@ -1,6 +1,7 @@
 /* What the files of the twin's disk know of each other. Private to them.
  *
- *   disk.c          calls, in the order of struct env_disk: counts, faults, descriptors
+ *   disk.c          calls, in the order of struct env_disk
+ *   disk_plan.c     counts, faults, crashes
  *   disk_names.c    folders: names in the cache and on the platter
  *   disk_file.c     contents: cache, platter, which sectors are dirty */
 #ifndef PRISM_RT_SIM_DISK_INTERNAL_H
@@ -49,6 +50,12 @@ struct sim_disk {
     uint64_t bytes_max;            /* of files that have a name */
     struct sim_node *fds[SIM_FDS]; /* NULL: free */
 };
+
+/* disk_plan.c */
+/* Counts the call. OK: it may do its work. */
+enum err sim_disk_pass(struct sim_disk *, enum sim_disk_call);
+/* Whether the plan means this pass of the call. */
+bool sim_disk_strikes(struct sim_disk *, enum sim_disk_call, uint64_t at);
 
 /* disk_names.c */
 struct sim_node *sim_node_new(struct sim *, bool folder);
