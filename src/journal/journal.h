@@ -77,6 +77,8 @@ enum err journal_store_open(const struct journal_store_options *, struct diag *,
     __attribute__((warn_unused_result));
 /* Whether the last owner closed it (journal_store_close after journal_close of all) rather than died. */
 bool journal_store_was_clean(const struct journal_store *);
+/* Whether there is any log on disk, whoever it belongs to: a catalogue that begins anew beside logs has been lost. Blocks. */
+bool journal_store_has_logs(const struct journal_store *);
 /* All logs are open. Makes durable what the opening found, begins new streams, and removes logs that nobody opened (they were
  * deleted). Blocks. On failure nothing was removed: close, and open again. */
 enum err journal_store_recovered(struct journal_store *, struct diag *) __attribute__((warn_unused_result));

@@ -357,6 +357,21 @@ static void drop_unknown_logs(struct journal_store *s)
     names_fini(&names);
 }
 
+bool journal_store_has_logs(const struct journal_store *s)
+{
+    char path[JOURNAL_PATH_BYTES];
+    struct journal_key key;
+    struct names names;
+    bool has = false;
+    if (!layout_path(path, s->folder, "logs"))
+        return false;
+    if (names_of(s->env, path, &names) == OK)
+        for (uint32_t i = 0; i < names.count && !has; i++)
+            has = layout_key_of(names.items[i], &key);
+    names_fini(&names);
+    return has;
+}
+
 /* What cannot be removed now stays until the next opening. */
 enum err journal_store_recovered(struct journal_store *s, struct diag *diag)
 {

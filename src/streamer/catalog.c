@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "journal/journal.h"
 #include "streamer/catalog_internal.h"
 
 /* A new set of topics on its way to a shard and back. */
@@ -367,6 +368,19 @@ static void free_catalog(struct catalog *c)
     mem_free(c);
 }
 
+/* Logs that no catalogue knows would be removed as those of deleted topics. */
+static enum err refuse_lost(const struct catalog *c, struct diag *diag)
+{
+    char path[4096];
+    if (!broker_path(c->broker, "", path, sizeof path))
+        path[0] = '\0';
+    return diag_set(diag, ERR_FILE,
+                    "%slogs holds logs, but %smeta/catalog.ledger, which says whose they are, is new: put the file "
+                    "back from a copy, "
+                    "or begin with an empty folder",
+                    path, path);
+}
+
 static enum err load(struct catalog *c, struct diag *diag)
 {
     enum err e = topics_new(&c->secret, &c->topics);
@@ -374,9 +388,11 @@ static enum err load(struct catalog *c, struct diag *diag)
         e = open_ledger(c, diag);
     if (!e)
         e = topics_replayed(c->topics);
-    if (!e && kafka_uuid_is_zero(&c->cluster))
-        e = found_cluster(c);
-    return e;
+    if (e || !kafka_uuid_is_zero(&c->cluster))
+        return e;
+    if (journal_store_has_logs(broker_store(c->broker)))
+        return refuse_lost(c, diag);
+    return found_cluster(c);
 }
 
 enum err catalog_open(struct broker *broker, struct diag *diag, struct catalog **ret_catalog)

@@ -351,6 +351,27 @@ def a_second_broker_does_not_take_the_same_data():
 
 
 @case
+def logs_without_their_catalogue_are_refused_and_stay():
+    server = MemoryStreamer()
+    server.start()
+    kcat(server, "-P", "-t", "kept", text="one\n")
+    server.stop()
+    ledger = os.path.join(server.folder, "data", "meta", "catalog.ledger")
+    os.rename(ledger, ledger + ".away")
+    try:
+        server.start()
+        raise RuntimeError("it started without its catalogue")
+    except AssertionError as error:
+        assert "meta/catalog.ledger" in str(error), error
+    server.stop()
+    os.replace(ledger + ".away", ledger)
+    server.start()
+    assert "one" in kcat(server, "-C", "-t", "kept", "-e")
+    server.stop()
+    server.remove()
+
+
+@case
 def the_command_line_says_what_is_wrong():
     def run(*args):
         return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60, check=False)
