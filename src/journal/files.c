@@ -62,14 +62,16 @@ static enum err open_one(struct journal_file *f, const char *suffix, int flags, 
     return env->disk->open(env, path, flags, 0600, ret_fd);
 }
 
+/* Created: what lies there under this name was never acknowledged. */
 static enum err open_both(struct journal_file *f, bool create)
 {
-    enum err e = open_one(f, ".log", O_RDWR | (create ? O_CREAT : 0), &f->fd);
+    int create_flags = create ? O_CREAT | O_TRUNC : 0;
+    enum err e = open_one(f, ".log", O_RDWR | create_flags, &f->fd);
     if (e)
         return e;
     f->journal->files.open++;
     /* An index that is missing is made anew, as one is that is damaged. */
-    e = open_one(f, ".index", O_RDWR | O_CREAT, &f->index_fd);
+    e = open_one(f, ".index", O_RDWR | O_CREAT | create_flags, &f->index_fd);
     if (e)
         close_files(f);
     return e;

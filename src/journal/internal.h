@@ -37,7 +37,7 @@ struct file_list {
     uint32_t open;
 };
 enum err file_new(struct journal *, const struct journal_key *, int64_t base, struct journal_file **ret_file);
-/* Opens it where it is closed (create: makes the files), and keeps it so until file_unpin. */
+/* Opens it where it is closed (create: makes the files, empty), and keeps it so until file_unpin. */
 enum err file_pin(struct journal_file *, bool create);
 void file_unpin(struct journal_file *);
 void file_drop(struct journal_file *); /* a reference; NULL is fine */

@@ -66,13 +66,8 @@ enum err log_roll(struct journal_log *log)
     if (e)
         return e;
     e = segment_pin(log, s, true, &f);
-    /* What lies there under this name was never acknowledged. */
-    if (!e) {
-        e = log->journal->env->disk->truncate(log->journal->env, f->fd, 0);
-        if (!e)
-            e = log->journal->env->disk->truncate(log->journal->env, f->index_fd, 0);
+    if (!e)
         file_unpin(f);
-    }
     if (e) {
         file_drop(s->file);
         log->segment_count--;
