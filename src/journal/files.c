@@ -94,6 +94,7 @@ enum err file_pin(struct journal_file *f, bool create)
     }
     if (!e)
         f->pins = 1;
+    f->made = f->made || (create && !e);
     return e;
 }
 

@@ -28,6 +28,7 @@ struct journal_file {
     int64_t base;
     uint32_t refs;
     uint32_t pins;
+    bool made;                          /* by this process: all that lies in it was written by it */
     int fd, index_fd;                   /* -1: closed */
     struct journal_file *newer, *older; /* of the journal's list of open ones that nobody pins, by last use */
     uint64_t used_ns;

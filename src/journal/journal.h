@@ -228,7 +228,8 @@ struct journal_range {
 enum err journal_find(struct journal_log *, int64_t offset, uint64_t max_bytes, struct journal_range *ret_range)
     __attribute__((warn_unused_result));
 /* For a range that is not warm: finds the entries on disk, verifies each, checks them against the seals of the index, which finds
- * misdirected and stale blocks, and so draws them into the page cache. The range ends before an entry that is bad. Blocks. Thread:
+ * misdirected and stale blocks, and so draws them into the page cache; what this process wrote itself, and is there still, is not
+ * looked at. The range ends before an entry that is bad. Blocks. Thread:
  * any, one at a time. ERR_CORRUPT (the first entry is bad), ERR_IO: tell journal_log_damaged from the loop. The range is held in
  * any case. */
 enum err journal_range_resolve(struct journal_range *) __attribute__((warn_unused_result));

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -248,6 +249,21 @@ static enum err disk_space(const struct env *env, const char *path, uint64_t *re
     return OK;
 }
 
+/* cachestat(2), since Linux 6.5; older headers do not name it. */
+static bool disk_cached(const struct env *env, int fd, uint64_t offset, uint64_t size)
+{
+    (void)env;
+    enum { CACHESTAT = 451, PAGE = 4096 };
+    struct {
+        uint64_t offset, size;
+    } range = {offset, size};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted; /* pages */
+    } found = {0};
+    uint64_t pages = (offset + size + PAGE - 1) / PAGE - offset / PAGE;
+    return syscall(CACHESTAT, fd, &range, &found, 0) == 0 && found.cached >= pages;
+}
+
 const struct env_disk real_disk = {
     .open = disk_open,
     .close = disk_close,
@@ -268,4 +284,5 @@ const struct env_disk real_disk = {
     .sync_folder = disk_sync_folder,
     .list = disk_list,
     .space = disk_space,
+    .cached = disk_cached,
 };

@@ -43,6 +43,8 @@ struct env_disk {
     enum err (*list)(const struct env *, const char *path, void (*entry)(void *context, const char *name, bool folder),
                      void *context);
     enum err (*space)(const struct env *, const char *path, uint64_t *ret_free); /* bytes left for who writes there */
+    /* Whether all of it lies in memory, so that reading it waits for no disk. false also where that cannot be told. */
+    bool (*cached)(const struct env *, int fd, uint64_t offset, uint64_t size);
 };
 
 struct env {
