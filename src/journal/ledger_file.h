@@ -35,7 +35,8 @@ void ledger_frame_seal(const struct ledger_file *, struct buf *, size_t start, u
 
 /* Reads header and frames of file->fd, sets salt and end. ret_torn_bytes: what lies behind the end. ERR_CORRUPT: not such a file,
  * of another kind, or a bad frame before a good one; ERR_SCHEMA_FUTURE; ERR_NOMEM; what disk or visit say. */
-enum err ledger_file_read(struct ledger_file *, const char *path, struct slice kind, ledger_visit_fn *, void *context,
-                          struct diag *, uint64_t *ret_torn_bytes) __attribute__((warn_unused_result));
+enum err ledger_file_read(struct ledger_file *, const char *path, struct slice kind, ledger_visit_fn *visit,
+                          void *context, struct diag *diag, uint64_t *ret_torn_bytes)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -88,7 +88,7 @@ static inline size_t wire_varlong(const uint8_t *from, size_t size, int64_t *ret
 /* Room for WIRE_VARLONG_BYTES. Returns the end. */
 static inline uint8_t *wire_put_varlong(uint8_t *to, int64_t value)
 {
-    uint64_t zigzag = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    uint64_t zigzag = (uint64_t)value << 1 ^ -(uint64_t)(value < 0);
     for (; zigzag >= 0x80; zigzag >>= 7)
         *to++ = (uint8_t)(zigzag | 0x80);
     *to++ = (uint8_t)zigzag;
@@ -97,7 +97,7 @@ static inline uint8_t *wire_put_varlong(uint8_t *to, int64_t value)
 
 static inline size_t wire_varlong_size(int64_t value)
 {
-    uint64_t zigzag = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    uint64_t zigzag = (uint64_t)value << 1 ^ -(uint64_t)(value < 0);
     return (size_t)(63 - __builtin_clzll(zigzag | 1)) / 7 + 1;
 }
 

@@ -149,11 +149,9 @@ static void run(struct group_call *c)
         refuse(j, KAFKA_INVALID_GROUP_ID);
     else if (!sizes_are_fair(in))
         refuse(j, KAFKA_INVALID_REQUEST);
-    else if (c->groups->closing)
-        refuse(j, KAFKA_COORDINATOR_NOT_AVAILABLE);
-    else if (!entry && in->member_id.size)
+    else if (!c->groups->closing && !entry && in->member_id.size)
         refuse(j, KAFKA_UNKNOWN_MEMBER_ID);
-    else if (groups_obtain(c->groups, in->group_id, &entry) != OK)
+    else if (c->groups->closing || groups_obtain(c->groups, in->group_id, &entry) != OK)
         refuse(j, KAFKA_COORDINATOR_NOT_AVAILABLE);
     else
         join(j, entry);

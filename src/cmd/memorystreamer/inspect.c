@@ -106,7 +106,7 @@ int fsck(const char *folder)
                "next start\n",
                (unsigned long long)check.logs, (unsigned long long)check.segments, (unsigned long long)check.entries,
                (unsigned long long)check.bytes, (unsigned long long)meta.ledgers, (unsigned long long)damaged,
-               (unsigned long long)(check.other + meta.torn));
+               (unsigned long long)check.other + meta.torn);
         code = e || damaged ? err_row(ERR_CORRUPT)->exit_code : 0;
     }
     arena_fini(&arena);

@@ -77,7 +77,8 @@ static void set_log_level(struct server *s, const struct config_streamer_config 
 static bool same_topics(const struct config_streamer_config *a, const struct config_streamer_config *b)
 {
     const struct broker_settings x = streamer_settings(a), y = streamer_settings(b);
-    return memcmp(&x.topic_defaults, &y.topic_defaults, sizeof x.topic_defaults) == 0;
+    return x.topic_defaults.given == y.topic_defaults.given &&
+           memcmp(x.topic_defaults.values, y.topic_defaults.values, sizeof x.topic_defaults.values) == 0;
 }
 
 static void name_restarts(struct server *s, const struct config_streamer_config *new)

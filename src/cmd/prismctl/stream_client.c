@@ -249,7 +249,7 @@ enum err stream_offsets(struct cli *cli, struct stream_client **client, struct s
 {
     struct kafka_list_offsets_request in = kafka_list_offsets_request_default;
     struct kafka_list_offsets_request_topic t = {.name = topic};
-    struct kafka_list_offsets_response out;
+    struct kafka_list_offsets_response out = kafka_list_offsets_response_default;
     t.partitions.items = arena_array(&cli->arena, struct kafka_list_offsets_request_partition, count + 1);
     if (!t.partitions.items)
         return ERR_NOMEM;
