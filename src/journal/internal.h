@@ -354,6 +354,7 @@ struct journal_store {
     char folder[256];
     int lock_fd;
     bool was_clean, recovered;
+    enum err unopened; /* why a log could not be opened while it recovered: it is there, and not one that was deleted */
     atomic_bool bad_end;
     struct journal *journals;
     pthread_mutex_t journals_lock; /* shards close at the same time */

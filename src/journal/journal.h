@@ -80,7 +80,8 @@ bool journal_store_was_clean(const struct journal_store *);
 /* Whether there is any log on disk, whoever it belongs to: a catalogue that begins anew beside logs has been lost. Blocks. */
 bool journal_store_has_logs(const struct journal_store *);
 /* All logs are open. Makes durable what the opening found, begins new streams, and removes logs that nobody opened (they were
- * deleted). Blocks. On failure nothing was removed: close, and open again. */
+ * deleted). Blocks. On failure nothing was removed: close, and open again. So it also fails where journal_log_open did: such a log is
+ * not one that nobody opened. */
 enum err journal_store_recovered(struct journal_store *, struct diag *) __attribute__((warn_unused_result));
 /* After the journals are closed. Leaves the clean mark, where all of them ended well. NULL is fine. Blocks. */
 void journal_store_close(struct journal_store *);

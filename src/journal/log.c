@@ -73,6 +73,7 @@ enum err journal_log_open(struct journal *j, const struct journal_key *key, cons
         map_remove(&j->logs, slice_of(log->key_bytes, sizeof log->key_bytes));
         log_forget_dirty(log);
         log_free(log);
+        j->store->unopened = e;
         return e;
     }
     *ret_log = log;

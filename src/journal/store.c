@@ -376,6 +376,8 @@ bool journal_store_has_logs(const struct journal_store *s)
 enum err journal_store_recovered(struct journal_store *s, struct diag *diag)
 {
     assert(!s->recovered);
+    if (s->unopened)
+        return diag_set(diag, s->unopened, "a log in %s could not be opened: nothing was changed there", s->folder);
     enum err e = sync_recovered(s);
     if (e)
         return diag_set(diag, e, "cannot make durable what was recovered in %s", s->folder);

@@ -177,6 +177,36 @@ TEST(a_deleted_log_does_not_come_back)
     }
 }
 
+/* Neither its files nor what the stream has of it may go because the disk failed for a moment. */
+TEST(a_log_that_cannot_be_opened_is_not_a_deleted_one)
+{
+    struct world w;
+    begin(&w);
+    w.flushes = true;
+    CHECK_ERR(world_open(&w, 1), OK);
+    append(&w, 0, 30);
+    world_die(&w, true);
+    struct journal_store_options o = {.env = w.env, .folder = w.folder, .format = &entry_format};
+    struct journal_store *store;
+    struct journal *journal;
+    struct journal_log *log;
+    CHECK_ERR(journal_store_open(&o, NULL, &store), OK);
+    CHECK_ERR(journal_open(store, &w.options, &journal), OK);
+    const struct sim_disk_plan failing = {.errors[SIM_DISK_OPEN] = {.at = 1, .onwards = true, .err = ERR_IO}},
+                               good = {0};
+    sim_disk_set_plan(w.sim, &failing);
+    CHECK_ERR(journal_log_open(journal, &w.logs[0].key, &w.logs[0].options, &log), ERR_IO);
+    sim_disk_set_plan(w.sim, &good);
+    CHECK_ERR(journal_store_recovered(store, NULL), ERR_IO);
+    w.journal = journal;
+    w.store = store;
+    (void)world_close(&w);
+    w.journal = NULL;
+    CHECK_ERR(world_open(&w, 1), OK);
+    world_check_whole(&w, 0);
+    world_free(&w);
+}
+
 TEST(entries_are_found_by_time)
 {
     struct world w;
