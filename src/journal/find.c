@@ -140,7 +140,9 @@ enum err journal_find(struct journal_log *log, int64_t offset, uint64_t max_byte
     r.file->refs++; /* with the pin: the range's */
     r.limit = log_limit(log, i - 1);
     r.index_count = s->index_count;
-    r.warm = i == log->segment_count && find_in_tail(log, &r);
+    /* Where a sync has failed, pages may have been thrown away that were never written. */
+    r.trusted = !log->failed && !log->journal->status.failed;
+    r.warm = r.trusted && i == log->segment_count && find_in_tail(log, &r);
     *ret_range = r;
     return OK;
 }
@@ -218,7 +220,7 @@ static bool breaks_seal(const struct index_view *view, uint32_t *rank, uint64_t 
 static bool is_known_good(const struct journal_range *r)
 {
     const struct env *env = r->file->journal->env;
-    return r->file->made && env->disk->cached(env, r->file->fd, r->position, r->size);
+    return r->trusted && r->file->made && env->disk->cached(env, r->file->fd, r->position, r->size);
 }
 
 /* Reads the range as a whole, which draws it into the page cache, and looks at every entry on the way; it ends before a bad one. */

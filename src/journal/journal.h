@@ -220,6 +220,7 @@ struct journal_range {
     int64_t offset; /* what was asked for; private from here on */
     uint64_t bytes_max;
     uint64_t limit;
+    bool trusted; /* no write or sync of its log has failed */
     uint32_t index_count;
 };
 

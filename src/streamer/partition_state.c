@@ -142,6 +142,19 @@ static void encode(const struct partition *p, struct buf *to)
         producers_save(&p->producers, journal_log_end(p->log), to);
 }
 
+/* What a failed append has left in a log that takes no more is found by the next start, though its producers were told no: what is
+ * known of them here does not say what lies below the log's end. What was saved before does. */
+static bool is_telling(const struct partition *p)
+{
+    struct journal_log_status log;
+    if (p->gone)
+        return true;
+    if (!p->log)
+        return false;
+    journal_log_status(p->log, &log);
+    return !log.failed;
+}
+
 static void put_all(void *context, struct ledger_snapshot *snapshot)
 {
     struct partitions *ps = context;
@@ -151,6 +164,10 @@ static void put_all(void *context, struct ledger_snapshot *snapshot)
     for (uint32_t at = 0; map_next(&ps->by_key, &at, NULL, (void **)&p);) {
         if (!p->log)
             continue;
+        if (!is_telling(p)) {
+            ledger_snapshot_fail(snapshot, ERR_FAILED_PRECONDITION);
+            break;
+        }
         buf_reset(&entry);
         encode(p, &entry);
         ledger_snapshot_put(snapshot, buf_slice(&entry));
@@ -229,7 +246,7 @@ static void save_some(struct partitions *ps)
     buf_init(&entry, LIMIT_LEDGER_ENTRY_BYTES);
     while (ps->unsaved && e == OK) {
         struct partition *p = ps->unsaved;
-        if (p->gone || p->log)
+        if (is_telling(p))
             e = save(ps, p, &entry);
         if (e == OK)
             partition_unref(take_unsaved(ps));
