@@ -189,9 +189,16 @@ $(SIM): $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c) tests/proof/stream
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c)): CPPFLAGS += -I.
+# The same of the whole broker; its planted faults are put in by the linker.
+SIM_BROKER := $(B)/sim/broker_main
+SIM_WRAPPED := journal_open producers_check producers_learn
+$(SIM_BROKER): $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/broker/*.c) tests/proof/stream.c) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(SIM_WRAPPED:%=-Wl,--wrap=%) $^ -o $@ $(LDLIBS)
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/broker/*.c)): CPPFLAGS += -I.
 .PHONY: sim
-sim: $(SIM) ## the simulator: 1,000 seeds, or SEED=42 with its trace; SEEDS=, FROM=
-	@$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
+sim: $(SIM) $(SIM_BROKER) ## the simulator: 1,000 seeds, or SEED=42 (SEED=broker-42: of the whole broker) with its trace; SEEDS=, FROM=
+	@$(if $(filter broker-%,$(SEED)),$(SIM_BROKER),$(SIM)) $(if $(SEED),--seed $(SEED:broker-%=%),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
 
 # Each tests/fuzz/fuzz_<x>.c is a libFuzzer program; tests/fuzz/run builds and runs them.
 ifeq ($(VARIANT),fuzz)
